@@ -1,0 +1,1 @@
+//! Pages that cross slices: the overview, live updates, health

@@ -1,0 +1,1 @@
+//! Every call to Stripe: intents, limits, lanes, retries, breaker

@@ -1,0 +1,1 @@
+//! Jobs, schedule, notices, problems, configuration, telemetry and the shape of a slice

@@ -1,0 +1,1 @@
+//! Revenue facts, daily aggregates and the tie-out that proves them

@@ -1,0 +1,1 @@
+//! The list of slices, the router and the roles

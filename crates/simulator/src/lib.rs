@@ -1,0 +1,1 @@
+//! A stateful stand-in for Stripe that shares no code with the client it tests

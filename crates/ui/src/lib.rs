@@ -1,0 +1,1 @@
+//! The console's shell: layout, components, charts, forms and assets

@@ -1,0 +1,1 @@
+//! One ordered list of migrations for both engines.
