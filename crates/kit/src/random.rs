@@ -34,7 +34,11 @@ impl SystemRandomness {
 }
 
 impl Randomness for SystemRandomness {
-    #[expect(clippy::disallowed_methods, clippy::expect_used, reason = "the one place that asks the operating system; without randomness no key is safe, so stopping is right")]
+    #[expect(
+        clippy::disallowed_methods,
+        clippy::expect_used,
+        reason = "the one place that asks the operating system; without randomness no key is safe, so stopping is right"
+    )]
     fn fill(&self, bytes: &mut [u8]) {
         getrandom::fill(bytes).expect("the operating system gives randomness");
     }

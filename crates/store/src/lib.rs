@@ -1,1 +1,32 @@
-//! Two database engines behind one query type, with tenants, migrations and grouped commits
+//! Two engines behind one query type.
+//!
+//! SQL is written as SQL, once, with [`sql!`]; where the dialects differ the difference is spelled inside the
+//! statement. Every query runs in a transaction that knows whose rows it may see: a [`TenantTx`] sees one tenant's,
+//! a [`SystemTx`] only the queues that serve all tenants. PostgreSQL's row-level security checks both again.
+//!
+//! Read in this order: [`sql`], [`query`], [`tx`], [`engine`], [`migrate`], [`grouped`], [`wake`], [`error`].
+
+pub mod engine;
+pub mod error;
+pub mod grouped;
+pub mod migrate;
+pub mod query;
+pub mod sql;
+pub mod tx;
+pub mod wake;
+
+pub use engine::{Engine, Store, StoreOptions};
+pub use error::{ErrorKind, StoreError};
+pub use grouped::{Grouped, GroupedWrite};
+pub use migrate::{Migration, MigrationReport};
+pub use query::{Row, Value, json_rows, q};
+pub use sql::Sql;
+pub use sqlx::{FromRow, types::Json};
+pub use tx::{SystemTx, TenantTx, Tx};
+pub use wake::{Wake, Wakes};
+
+#[doc(hidden)]
+pub use inventory;
+
+/// What every call of the store answers.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
