@@ -1,1 +1,39 @@
-//! Every call to Stripe: intents, limits, lanes, retries, breaker
+//! The door out: every call to Stripe goes through here.
+//!
+//! A read is [`Gateway::call`]. A write is an [`Intent`]: recorded by [`Gateway::intend`] in the caller's transaction,
+//! carried out by [`Gateway::carry_out`] now or by a job, its answer given to a [`ReplyHandler`] and, as an
+//! observation, to [`ObservedReplies`], in the transaction that marks it done.
+//!
+//! Read in this order: [`gateway`] the calls, [`limits`] and [`lanes`] whose turn it is, [`breaker`], [`retry`];
+//! [`intent`] and [`outbox`] what is to be done; [`handler`]; [`connect`] connections by API key; `api` the JSON.
+
+pub mod breaker;
+pub mod connect;
+pub mod error;
+pub mod gateway;
+pub mod handler;
+pub mod intent;
+pub mod lanes;
+pub mod limits;
+pub mod options;
+pub mod outbox;
+pub mod reads;
+pub mod redact;
+pub mod retry;
+pub mod status;
+
+mod account;
+mod api;
+mod jobs;
+mod locks;
+mod store;
+mod webhook_endpoint;
+
+pub use connect::{ConnectError, KeyReport, NewConnectionRequest, WebhookChoice};
+pub use error::{GatewayError, RetryLater};
+pub use gateway::{Answer, Gateway, Lane};
+pub use handler::{Found, ObservedReplies, Reply, ReplyHandler};
+pub use intent::{Intent, IntentId, IntentOutcome, IntentState, NewIntent, Refusal, StoredAnswer};
+pub use jobs::slice;
+pub use options::{BreakerOptions, GatewayOptions, LimitOptions, Patience, RetryOptions};
+pub use status::{AccountStatus, BreakerView};
