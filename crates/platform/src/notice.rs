@@ -31,6 +31,9 @@ pub struct Notice {
     pub payload: serde_json::Value,
 }
 
+/// Told of a notice at least once; must be safe to be told twice.
+pub type Tell = Arc<dyn Fn(Base, Notice) -> BoxFuture<'static, Result<(), JobError>> + Send + Sync>;
+
 /// Somebody inside who wants to hear of a topic.
 #[derive(Clone)]
 pub struct Subscriber {
@@ -39,7 +42,7 @@ pub struct Subscriber {
     /// The topic it wants.
     pub topic: &'static str,
     /// Told at least once; safe to be told twice.
-    pub tell: Arc<dyn Fn(Base, Notice) -> BoxFuture<'static, Result<(), JobError>> + Send + Sync>,
+    pub tell: Tell,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -12,7 +12,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging to standard error. `filter` is a directive such as `info` or `warn,bursar_inbox=debug`.
+/// Starts logging to standard error. `filter` is a directive such as `info` or `warn,inbox=debug`.
 ///
 /// # Errors
 /// The filter's fault, in words.
