@@ -1,1 +1,32 @@
-//! Sealed secrets and the connections they open
+//! Sealed secrets, and the connections to providers that they open.
+//!
+//! Read in this order: [`keyring`] the keys that seal, [`seal`] how a secret is bound to its row, [`connection`] what is
+//! known of a linked account, [`vault`] what can be done with both, [`linked`] the hot path, [`rotate`] moving to a new key.
+
+pub mod connection;
+pub mod error;
+pub mod keyring;
+pub mod linked;
+pub mod rotate;
+pub mod seal;
+pub mod vault;
+
+pub use connection::{Connection, ConnectionId, ConnectionState, NewConnection};
+pub use error::VaultError;
+pub use keyring::Keyring;
+pub use linked::Linked;
+pub use rotate::{RotateProgress, RotateReport};
+pub use seal::{Purpose, SecretId};
+pub use vault::Vault;
+
+/// Topic of wakes: a connection or one of its secrets changed.
+pub const WAKE: &str = "connections";
+
+/// What every call of the vault answers.
+pub type Result<T, E = VaultError> = std::result::Result<T, E>;
+
+/// What this feature gives the server: nothing that is called from outside; the connections' routes are the gateway's.
+pub fn slice(vault: &Vault) -> platform::Slice {
+    let _ = vault;
+    platform::Slice { name: "vault", ..platform::Slice::default() }
+}
