@@ -222,8 +222,6 @@ mod tests {
         let text =
             "fn a() {}\n#[cfg(test)]\nmod tests {\n fn b() { \"}\"; }\n}\nfn c() {}\n#[cfg(test)]\nuse d;\nfn e() {}";
         let source = Source::read(text);
-        let names =
-            |code: &str| code.matches(char::is_alphabetic).filter(|it| "abcde".contains(it)).collect::<String>();
         assert!(source.program.contains("fn a") && source.program.contains("fn c") && source.program.contains("fn e"));
         assert!(!source.program.contains("fn b") && !source.program.contains("use d"));
         assert_eq!(source.program.lines().count(), text.lines().count());
