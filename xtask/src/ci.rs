@@ -1,6 +1,6 @@
 //! Every check in one row, quick ones first. All run even if one fails, so that one round shows everything.
 
-use crate::{arrows, process, test, tidy};
+use crate::{arrows, packages, process, test, tidy};
 use anyhow::{Result, bail};
 use std::{path::Path, process::Command, time::Duration};
 
@@ -13,6 +13,7 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { name: "format", check: format },
     Step { name: "arrows", check: arrows::run },
+    Step { name: "packages", check: packages::run },
     Step { name: "tidy", check: tidy::run },
     Step { name: "lints", check: lints },
     Step { name: "docs", check: docs },

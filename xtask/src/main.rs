@@ -5,6 +5,7 @@
 mod arrows;
 mod ci;
 mod needs;
+mod packages;
 mod postgres;
 mod process;
 mod test;
@@ -24,7 +25,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything the machine checks: format, arrows, tidy, lints, docs, tests.
+    /// Everything the machine checks: format, arrows, packages, tidy, lints, docs, tests.
     Ci {
         /// Leave the tests out, for who has just run them.
         #[arg(long)]
@@ -41,6 +42,8 @@ enum Command {
     },
     /// Holds the crates' dependencies against the table of allowed arrows in ARCHITECTURE.md.
     Arrows,
+    /// Packages that must not come in, not even behind another.
+    Packages,
     /// House rules that the compiler does not know, each told with what to do about it.
     Tidy,
     /// Starts a throwaway PostgreSQL, prints its address and stops it on Ctrl-C or end of input.
@@ -70,6 +73,7 @@ fn run(command: Command) -> Result<()> {
         Command::Ci { without_tests } => ci::run(&root, !without_tests),
         Command::Test { rest } => test::run(&root, &rest),
         Command::Arrows => arrows::run(&root),
+        Command::Packages => packages::run(&root),
         Command::Tidy => tidy::run(&root),
         Command::Postgres { durable } => postgres::hold(durable),
         Command::PostgresKeeper => postgres::keep(),
