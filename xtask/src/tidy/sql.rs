@@ -13,6 +13,11 @@ const BEFORE_A_TABLE: [&str; 7] = ["FROM", "JOIN", "INTO", "UPDATE", "TABLE", "U
 /// Stand between those and the name.
 const IN_BETWEEN: [&str; 4] = ["IF", "NOT", "EXISTS", "ONLY"];
 
+/// The column that says whose row it is.
+const TENANT: &str = "tenant_id";
+/// Has that column and needs no protection by it: the list of tenants itself.
+const UNPROTECTED: [&str; 1] = ["tenants"];
+
 /// A migration's file by the parts of its name: `0007_credits_ledger.sql`.
 struct Step<'a> {
     file: &'a File,
@@ -27,6 +32,7 @@ pub(super) fn check(repository: &Repository) -> Vec<Finding> {
     findings.extend(wrong_numbers(&steps));
     let owners = owners(&steps, &mut findings);
     for step in &steps {
+        findings.extend(unprotected(step.file));
         for (line, table) in tables_in(&without_comments(&step.file.text), 1, true) {
             findings.extend(foreign(&owners, &step.file.path, step.owner, line, &table));
         }
@@ -97,18 +103,33 @@ fn wrong_numbers(steps: &[Step<'_>]) -> Vec<Finding> {
     findings
 }
 
+/// Tables with a tenant's rows that PostgreSQL would show to every tenant.
+fn unprotected(file: &File) -> Vec<Finding> {
+    let sql = without_comments(&file.text);
+    let is_protected = |table: &str| sql.contains(&format!("bursar_protect('{table}'"));
+    let bare = made_in(&sql)
+        .into_iter()
+        .filter(|made| made.columns.contains(&TENANT) && !UNPROTECTED.contains(&made.name) && !is_protected(made.name));
+    let message = |table: &str| {
+        format!(
+            "table `{table}` has `{TENANT}` and no row-level security: add `SELECT bursar_protect('{table}', false);` for PostgreSQL"
+        )
+    };
+    bare.map(|made| Finding::new(&file.path, made.line, message(made.name))).collect()
+}
+
 /// Each table's owner.
 fn owners<'a>(steps: &[Step<'a>], findings: &mut Vec<Finding>) -> BTreeMap<String, &'a str> {
     let mut owners: BTreeMap<String, &str> = BTreeMap::new();
     for step in steps {
-        for (line, table) in made_in(&without_comments(&step.file.text)) {
-            match owners.get(&table) {
+        for Made { line, name, .. } in made_in(&without_comments(&step.file.text)) {
+            match owners.get(name) {
                 Some(owner) if *owner != step.owner => {
-                    let message = format!("table `{table}` belongs to `{owner}` already: choose another name");
+                    let message = format!("table `{name}` belongs to `{owner}` already: choose another name");
                     findings.push(Finding::new(&step.file.path, line, message));
                 }
                 _ => {
-                    owners.insert(table, step.owner);
+                    owners.insert(name.to_owned(), step.owner);
                 }
             }
         }
@@ -170,17 +191,35 @@ fn tables_in(sql: &str, first_line: usize, is_migration: bool) -> Vec<(usize, St
     tables
 }
 
-/// The tables that a migration makes.
-fn made_in(sql: &str) -> Vec<(usize, String)> {
+/// A table that a migration makes.
+struct Made<'a> {
+    line: usize,
+    name: &'a str,
+    /// The words between its brackets.
+    columns: Vec<&'a str>,
+}
+
+fn made_in(sql: &str) -> Vec<Made<'_>> {
     let words = words(sql, 1);
-    let made = words.iter().enumerate().filter(|(at, (_, word))| {
-        *word == "TABLE" && words[at.saturating_sub(2)..*at].iter().any(|(_, word)| *word == "CREATE")
-    });
-    made.filter_map(|(at, _)| {
-        let (line, name) = words[at + 1..].iter().find(|(_, word)| !IN_BETWEEN.contains(word))?;
-        is_name(name).then(|| (*line, (*name).to_owned()))
-    })
-    .collect()
+    let mut made = Vec::new();
+    for (at, (_, word)) in words.iter().enumerate() {
+        if *word != "TABLE" || !words[at.saturating_sub(2)..at].iter().any(|(_, word)| *word == "CREATE") {
+            continue;
+        }
+        let mut rest = words[at + 1..].iter().skip_while(|(_, word)| IN_BETWEEN.contains(word));
+        let Some((line, name)) = rest.next().filter(|(_, word)| is_name(word)) else { continue };
+        let mut depth = 0_usize;
+        let inside = rest.map(|(_, word)| *word).take_while(|word| {
+            match *word {
+                "(" => depth += 1,
+                ")" => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth > 0
+        });
+        made.push(Made { line: *line, name, columns: inside.collect() });
+    }
+    made
 }
 
 fn is_name(word: &str) -> bool {
@@ -237,6 +276,19 @@ mod tests {
                 "migrations/0002_inbox_a.sql:2: call a function of `platform`",
             ],
         );
+    }
+
+    #[test]
+    fn a_tenant_s_rows_are_protected() {
+        let check = |sql: &str, expected: &[&str]| check(&[("migrations/0001_platform_base.sql", sql)], expected);
+        let table = "CREATE TABLE notices (\n  tenant_id BIGINT NOT NULL,\n  id TEXT CHECK (id IN ('a'))\n);\n";
+        check(&format!("{table}SELECT bursar_protect('notices', false);\n"), &[]);
+        check(
+            &format!("{table}SELECT bursar_protect('others', false);\n"),
+            &["migrations/0001_platform_base.sql:1: no row-level security"],
+        );
+        check("CREATE TABLE tenants (tenant_id BIGINT);", &[]);
+        check("CREATE TABLE schedules (name TEXT);\nCREATE INDEX a ON schedules (name); -- tenant_id", &[]);
     }
 
     #[test]
