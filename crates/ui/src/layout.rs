@@ -191,7 +191,8 @@ impl<'a> Page<'a> {
         let test = frame.environment == Environment::Test;
         html! {
             (DOCTYPE)
-            html lang="en" data-theme=[frame.theme.as_attribute()] data-environment=(frame.environment) {
+            html lang="en" data-theme=[frame.theme.as_attribute()] data-environment=(frame.environment)
+                data-now=(frame.view.now.seconds()) {
                 (head(&format!("{} · {} · Bursar", self.title, frame.organization)))
                 body.framed {
                     a.skip href="#content" { "Skip to the content" }

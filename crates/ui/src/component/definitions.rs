@@ -39,3 +39,8 @@ pub fn card(title: &str, body: impl Render) -> Markup {
 pub fn section(title: &str, aside: impl Render, body: impl Render) -> Markup {
     html! { section.section { header { h2 { (title) } div.aside { (aside) } } (body) } }
 }
+
+/// Boxes side by side where there is room, one above the other where there is not.
+pub fn columns(boxes: &[Markup]) -> Markup {
+    html! { div.columns { @for inside in boxes { (inside) } } }
+}
