@@ -5,20 +5,23 @@
 //! versions are fetched again by the caller ([`crate::version::understood`]). Source: FACTS sections 1, 3 and 10 to 14.
 
 mod account;
-mod billing;
 mod catalogue;
 mod fields;
 mod head;
+mod invoice;
 mod money;
+mod subscription;
 
 pub use account::{Account, AccountSettings, Capabilities, Dashboard, WebhookEndpoint};
-pub use billing::{
-    Embedded, Invoice, InvoiceLine, InvoicePayment, PaidBy, Period, StatusTransitions, Subscription, SubscriptionItem,
-};
 pub use catalogue::{Address, Customer, Price, Product, Recurring};
 pub use fields::ObjectId;
 pub use head::{Head, ListPage};
-pub use money::{BalanceTransaction, BillingDetails, Charge, Dispute, FeeDetail, PaymentMethodDetails, Payout, Refund};
+pub use invoice::{DiscountAmount, Invoice, InvoiceLine, InvoicePayment, PaidBy, Period, StatusTransitions};
+pub use money::{
+    BalanceTransaction, BillingDetails, CardDetails, Charge, Dispute, EvidenceDetails, FeeDetail, PaymentMethodDetails,
+    Payout, Refund,
+};
+pub use subscription::{Embedded, Subscription, SubscriptionItem};
 
 pub(crate) use head::{Text, depth_is_at_most};
 

@@ -1,210 +1,7 @@
-//! What can go wrong with a call, what it means, and whether trying again can help.
-//!
-//! A denial, a failure and an unknown are never the same answer: [`ErrorClass`] names each. Stripe's words are kept
-//! (type, code, param, decline code, request id), the key never is. Source: FACTS sections 5 to 7.
+//! What each error means, and whether trying again can help: every decision about an answer is made here.
 
-use crate::request::Base;
-use serde::{Deserialize, Serialize};
-use std::{borrow::Cow, fmt};
-
-/// A call that gave no usable answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CallError {
-    /// Stripe answered with an error.
-    #[error("{0}")]
-    Api(Box<ApiError>),
-    /// There was no whole answer. Unless `before_sent`, Stripe may have carried the call out.
-    #[error("no answer from Stripe ({fault}): {detail}")]
-    Network {
-        /// Where it broke.
-        fault: NetworkFault,
-        /// Nothing of the request had left when it broke, so it cannot have had an effect.
-        before_sent: bool,
-        /// The causes, one after another, without the address.
-        detail: String,
-    },
-    /// There was an answer that is not Stripe's kind: a proxy's page, a cut document, one too large.
-    #[error("the answer with status {status} cannot be read: {reason}")]
-    Unreadable {
-        /// HTTP status of the answer.
-        status: u16,
-        /// Stripe's request id, where the answer had one.
-        request_id: Option<String>,
-        /// What is wrong with it.
-        reason: UnreadableReason,
-    },
-    /// The call was never made, since a part of it cannot be written on the wire.
-    #[error("the call cannot be sent: {0}")]
-    Unsendable(Unsendable),
-}
-
-/// Where the network broke.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NetworkFault {
-    /// The name of the host did not resolve.
-    Name,
-    /// No connection was made: refused, unreachable.
-    Connect,
-    /// A connection was made and its encryption failed, a wrong certificate for instance.
-    Tls,
-    /// The time limit of the call passed.
-    Timeout,
-    /// The connection ended before the whole answer was there.
-    Cut,
-    /// Anything else between here and the answer.
-    Other,
-}
-
-impl fmt::Display for NetworkFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            NetworkFault::Name => "the host's name does not resolve",
-            NetworkFault::Connect => "no connection",
-            NetworkFault::Tls => "encryption failed",
-            NetworkFault::Timeout => "it took too long",
-            NetworkFault::Cut => "the connection was cut",
-            NetworkFault::Other => "the network failed",
-        })
-    }
-}
-
-/// Why an answer cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UnreadableReason {
-    /// Its bytes are not UTF-8.
-    NotUtf8,
-    /// It is not JSON.
-    NotJson,
-    /// It is JSON of a shape that this call does not answer with.
-    Unexpected,
-    /// It is larger than the limit of the client.
-    TooLarge,
-}
-
-impl fmt::Display for UnreadableReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            UnreadableReason::NotUtf8 => "it is not UTF-8",
-            UnreadableReason::NotJson => "it is not JSON",
-            UnreadableReason::Unexpected => "it is JSON, but not of the expected shape",
-            UnreadableReason::TooLarge => "it is larger than the limit",
-        })
-    }
-}
-
-/// The part of a call that cannot be written on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unsendable {
-    /// The API key is empty or holds characters that no header can.
-    #[error("the API key is empty or has characters that no key has, such as a line end; paste it again")]
-    ApiKey,
-    /// The account id holds characters that no header can.
-    #[error("the account id has characters that no id has")]
-    Account,
-    /// The idempotency key is empty, longer than 255, or holds characters that no header can.
-    #[error("the idempotency key must be 1 to 255 printable characters")]
-    IdempotencyKey,
-    /// The path does not begin with `/` or holds what belongs to no path.
-    #[error("the path must begin with one `/` and have neither query nor spaces")]
-    Path,
-    /// There is no address for the host.
-    #[error("no address is configured for {0:?}")]
-    Base(Base),
-}
-
-/// An error in Stripe's own words.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ApiError {
-    /// HTTP status.
-    pub status: u16,
-    /// `type`: `invalid_request_error`, `card_error`, … Open: new ones may arrive. `oauth_error` is ours, for OAuth's shape.
-    #[serde(rename = "type")]
-    pub error_type: Option<String>,
-    /// `code`, such as `resource_missing`; for OAuth the error's name, such as `invalid_grant`.
-    pub code: Option<String>,
-    /// Why the bank declined.
-    pub decline_code: Option<String>,
-    /// The parameter the error is about.
-    pub param: Option<String>,
-    /// Stripe's text for developers, or for users where v2 gives one.
-    pub message: String,
-    /// Where Stripe explains the code.
-    pub doc_url: Option<String>,
-    /// Stripe's id of the call. A lock timeout has none.
-    pub request_id: Option<String>,
-    /// Stripe's own word on whether to try again, from `Stripe-Should-Retry`.
-    pub should_retry: Option<bool>,
-    /// Which limit was met, from `Stripe-Rate-Limited-Reason`.
-    pub rate_limited_reason: Option<RateLimitReason>,
-}
-
-impl fmt::Display for ApiError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Stripe answered {}", self.status)?;
-        for (label, value) in [("", &self.code), ("decline code ", &self.decline_code), ("parameter ", &self.param)] {
-            if let Some(value) = value {
-                write!(f, ", {label}`{value}`")?;
-            }
-        }
-        write!(f, ": {}", self.message)?;
-        match &self.request_id {
-            Some(id) => write!(f, " ({id})"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Which limit a rate-limited call met (FACTS section 7).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
-pub enum RateLimitReason {
-    /// Calls a second over the whole account.
-    GlobalRate,
-    /// Calls a second to one endpoint.
-    EndpointRate,
-    /// Calls at once over the whole account.
-    GlobalConcurrency,
-    /// Calls at once to one endpoint.
-    EndpointConcurrency,
-    /// A limit of one object, such as updates of one payment intent.
-    ResourceSpecific,
-    /// A reason we have not heard of.
-    Other(String),
-}
-
-impl From<String> for RateLimitReason {
-    fn from(text: String) -> RateLimitReason {
-        match text.as_str() {
-            "global-rate" => RateLimitReason::GlobalRate,
-            "endpoint-rate" => RateLimitReason::EndpointRate,
-            "global-concurrency" => RateLimitReason::GlobalConcurrency,
-            "endpoint-concurrency" => RateLimitReason::EndpointConcurrency,
-            "resource-specific" => RateLimitReason::ResourceSpecific,
-            _ => RateLimitReason::Other(text),
-        }
-    }
-}
-
-impl From<RateLimitReason> for String {
-    fn from(reason: RateLimitReason) -> String {
-        reason.to_string()
-    }
-}
-
-impl fmt::Display for RateLimitReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            RateLimitReason::GlobalRate => "global-rate",
-            RateLimitReason::EndpointRate => "endpoint-rate",
-            RateLimitReason::GlobalConcurrency => "global-concurrency",
-            RateLimitReason::EndpointConcurrency => "endpoint-concurrency",
-            RateLimitReason::ResourceSpecific => "resource-specific",
-            RateLimitReason::Other(text) => text,
-        })
-    }
-}
+use super::{ApiError, CallError, NetworkFault, RateLimitReason, Unsendable};
+use std::borrow::Cow;
 
 /// What an error means for the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -280,9 +77,7 @@ impl CallError {
     /// again under the same idempotency key, unless it broke `before_sent`.
     pub fn retry_advice(&self) -> RetryAdvice {
         let ours = match self {
-            CallError::Unreadable { status, .. } if matches!(status, 200..=299 | 429 | 500..=599) => {
-                RetryAdvice::Linear { retries: 3 }
-            }
+            CallError::Unreadable { status: 200..=299 | 429 | 500..=599, .. } => RetryAdvice::Linear { retries: 3 },
             CallError::Unreadable { .. } => RetryAdvice::Never,
             CallError::Network { fault: NetworkFault::Tls, .. } => RetryAdvice::Never,
             CallError::Api(_) | CallError::Network { .. } | CallError::Unsendable(_) => self.class().retry_advice(),
@@ -323,24 +118,6 @@ impl CallError {
             CallError::Unreadable { status, .. } => !matches!(status, 400..=499),
             CallError::Api(error) => error.status >= 500,
             CallError::Unsendable(_) => false,
-        }
-    }
-
-    /// Stripe's id of the call, where there is one.
-    pub fn request_id(&self) -> Option<&str> {
-        match self {
-            CallError::Api(error) => error.request_id.as_deref(),
-            CallError::Unreadable { request_id, .. } => request_id.as_deref(),
-            CallError::Network { .. } | CallError::Unsendable(_) => None,
-        }
-    }
-
-    /// HTTP status of the answer, where there was one.
-    pub fn status(&self) -> Option<u16> {
-        match self {
-            CallError::Api(error) => Some(error.status),
-            CallError::Unreadable { status, .. } => Some(*status),
-            CallError::Network { .. } | CallError::Unsendable(_) => None,
         }
     }
 
@@ -466,5 +243,161 @@ impl ErrorClass {
                 "Something between here and Stripe answered in its place. Check the configured address and any proxy."
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::UnreadableReason;
+
+    /// `status type code should-retry | class advice`, with `-` for what is absent.
+    const TABLE: &str = "
+        400 invalid_request_error parameter_unknown      - | stripe_invalid_request     never
+        400 invalid_request_error resource_missing       - | stripe_invalid_request     never
+        400 invalid_request_error parameter_unknown   true | stripe_invalid_request     exponential 3
+        400 invalid_request_error rate_limit             - | stripe_rate_limited        exponential 5
+        400 rate_limit            -                      - | stripe_rate_limited        exponential 5
+        400 idempotency_error     -                      - | stripe_idempotency_conflict never
+        400 -                     invalid_grant          - | stripe_invalid_request     never
+        401 invalid_request_error -                      - | stripe_key_refused         never
+        401 authentication_error  api_key_expired        - | stripe_key_refused         never
+        401 oauth_error           invalid_client         - | stripe_key_refused         never
+        403 invalid_request_error secret_key_required    - | stripe_key_refused         never
+        402 card_error            card_declined          - | stripe_declined            never
+        402 card_error            card_declined       true | stripe_declined            exponential 3
+        403 invalid_request_error -                      - | stripe_permission_missing  never
+        403 invalid_request_error account_invalid        - | stripe_account_invalid     never
+        404 invalid_request_error resource_missing       - | stripe_not_found           never
+        404 invalid_request_error -                      - | stripe_invalid_request     never
+        409 idempotency_error     idempotency_key_in_use - | stripe_idempotency_in_use  exponential 5
+        409 invalid_request_error -                      - | stripe_conflict            exponential 3
+        409 invalid_request_error -                  false | stripe_conflict            never
+        424 api_error             -                      - | stripe_failed              exponential 3
+        429 invalid_request_error rate_limit             - | stripe_rate_limited        exponential 5
+        429 invalid_request_error -                      - | stripe_rate_limited        exponential 5
+        429 invalid_request_error rate_limit         false | stripe_rate_limited        never
+        429 invalid_request_error rate_limit          true | stripe_rate_limited        exponential 5
+        429 invalid_request_error lock_timeout           - | stripe_lock_timeout        exponential 5
+        500 api_error             -                      - | stripe_failed              exponential 3
+        500 api_error             -                  false | stripe_failed              never
+        503 -                     -                      - | stripe_failed              exponential 3
+        418 -                     -                      - | stripe_invalid_request     never
+    ";
+
+    fn given(text: &str) -> Option<String> {
+        (text != "-").then(|| text.to_owned())
+    }
+
+    fn written(advice: RetryAdvice) -> String {
+        match advice {
+            RetryAdvice::Never => "never".to_owned(),
+            RetryAdvice::Exponential { retries } => format!("exponential {retries}"),
+            RetryAdvice::Linear { retries } => format!("linear {retries}"),
+        }
+    }
+
+    fn check(error: &CallError, code: &str, advice: &str) {
+        assert_eq!((error.code(), written(error.retry_advice()).as_str()), (code, advice), "{error:?}");
+        assert!(!error.class().remedy().is_empty());
+    }
+
+    #[test]
+    fn answers_are_classed_and_advised() {
+        for row in TABLE.lines().map(str::trim).filter(|row| !row.is_empty()) {
+            let (given_part, expected) = row.split_once(" | ").unwrap();
+            let words: Vec<&str> = given_part.split_whitespace().collect();
+            let error = CallError::Api(Box::new(ApiError {
+                status: words[0].parse().unwrap(),
+                error_type: given(words[1]),
+                code: given(words[2]),
+                should_retry: given(words[3]).map(|word| word.parse().unwrap()),
+                ..ApiError::default()
+            }));
+            let (code, advice) = expected.split_once(' ').unwrap();
+            check(&error, code, advice.trim());
+        }
+    }
+
+    #[test]
+    fn what_gave_no_answer_is_classed_and_advised() {
+        let network = |fault| CallError::Network { fault, before_sent: false, detail: String::new() };
+        for fault in
+            [NetworkFault::Name, NetworkFault::Connect, NetworkFault::Timeout, NetworkFault::Cut, NetworkFault::Other]
+        {
+            check(&network(fault), "stripe_unreachable", "linear 3");
+        }
+        check(&network(NetworkFault::Tls), "stripe_unreachable", "never");
+        let unreadable = |status| CallError::Unreadable { status, request_id: None, reason: UnreadableReason::NotJson };
+        check(&unreadable(200), "stripe_unreadable_answer", "linear 3");
+        check(&unreadable(302), "stripe_unreadable_answer", "never");
+        check(&unreadable(404), "stripe_unreadable_answer", "never");
+        check(&unreadable(502), "stripe_unreadable_answer", "linear 3");
+        check(&CallError::Unsendable(Unsendable::ApiKey), "stripe_key_refused", "never");
+        check(&CallError::Unsendable(Unsendable::Path), "stripe_invalid_request", "never");
+    }
+
+    #[test]
+    fn outages_and_doubts_are_told_from_refusals() {
+        let api = |status| CallError::Api(Box::new(ApiError { status, ..ApiError::default() }));
+        let network =
+            |before_sent| CallError::Network { fault: NetworkFault::Connect, before_sent, detail: String::new() };
+        let unreadable = |status| CallError::Unreadable { status, request_id: None, reason: UnreadableReason::NotJson };
+        let check = |error: CallError, is_outage: bool, in_doubt: bool| {
+            assert_eq!((error.is_outage(), error.may_have_had_effect()), (is_outage, in_doubt), "{error:?}");
+        };
+        check(api(400), false, false);
+        check(api(429), false, false);
+        check(api(500), true, true);
+        check(network(true), true, false);
+        check(network(false), true, true);
+        check(unreadable(200), false, true);
+        check(unreadable(403), false, false);
+        check(unreadable(503), true, true);
+        check(CallError::Unsendable(Unsendable::Account), false, false);
+    }
+
+    #[test]
+    fn a_missing_permission_is_named_as_stripe_names_it() {
+        let check = |message: &str, permission: Option<&str>| {
+            let error = ApiError { status: 403, message: message.to_owned(), ..ApiError::default() };
+            assert_eq!(error.class(), ErrorClass::Permission { permission: permission.map(str::to_owned) });
+        };
+        check(
+            "The provided key 'rk_test_*' lacks the required permissions. Having 'rak_charge_read' would allow this.",
+            Some("rak_charge_read"),
+        );
+        check("Needs rak_balance_transaction_source_read.", Some("rak_balance_transaction_source_read"));
+        check("You may not do this.", None);
+        let class = ErrorClass::Permission { permission: Some("rak_charge_read".into()) };
+        assert!(class.remedy().contains("`rak_charge_read`"));
+    }
+
+    #[test]
+    fn a_lost_cursor_is_told_from_a_lost_object() {
+        let error = |param: Option<&str>| ApiError {
+            status: 400,
+            code: Some("resource_missing".into()),
+            param: param.map(str::to_owned),
+            ..ApiError::default()
+        };
+        assert!(error(Some("starting_after")).is_cursor_missing() && error(Some("ending_before")).is_cursor_missing());
+        assert!(!error(Some("customer")).is_cursor_missing() && !error(None).is_cursor_missing());
+    }
+
+    #[test]
+    fn reasons_of_limits_keep_their_words() {
+        for text in [
+            "global-rate",
+            "endpoint-rate",
+            "global-concurrency",
+            "endpoint-concurrency",
+            "resource-specific",
+            "of-tomorrow",
+        ] {
+            let reason = RateLimitReason::from(text.to_owned());
+            assert_eq!(reason.to_string(), text);
+            assert_eq!(matches!(reason, RateLimitReason::Other(_)), text == "of-tomorrow");
+        }
     }
 }

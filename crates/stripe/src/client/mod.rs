@@ -4,23 +4,33 @@
 //! cut out of whatever an answer might echo. Times of the call are taken by the caller, who has the clock.
 //! Source: FACTS sections 2, 3 and 5.
 
+mod answer;
+mod fault;
+
+pub use answer::{AnswerNotes, Response};
+
 use crate::{
-    error::{ApiError, CallError, NetworkFault, RateLimitReason, UnreadableReason, Unsendable},
+    error::{CallError, UnreadableReason, Unsendable},
     request::{Base, Credentials, Method, Request},
     version::PINNED_VERSION,
 };
-use bytes::{Bytes, BytesMut};
+use answer::read_api_error;
+use bytes::BytesMut;
+use fault::network_fault;
 use http::{HeaderMap, HeaderValue, header};
 use kit::ExposeSecret;
 use reqwest::Url;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::IgnoredAny;
 use serde_json::Value;
-use std::{error::Error as _, fmt, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
 /// Connections kept ready for one host: as many calls as a sync has in flight.
 const IDLE_CONNECTIONS: usize = 64;
 /// An idle connection is given up before proxies in between usually do, so that few calls meet a dead one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+
+/// Room made at once for an answer that announces its length; a false announcement costs no more.
+const FIRST_ALLOCATION_BYTES: usize = 1 << 20;
 
 /// Where Stripe is and how patient to be.
 #[derive(Clone, Debug)]
@@ -103,71 +113,6 @@ pub struct Client {
     max_body_bytes: usize,
 }
 
-/// A successful answer. `Debug` leaves the body out: it may hold the secret of a new webhook endpoint.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Response {
-    /// HTTP status, 200 to 299.
-    pub status: u16,
-    /// The body as it came: UTF-8 and JSON.
-    pub body: Bytes,
-    /// What the headers said.
-    pub notes: AnswerNotes,
-}
-
-/// What the headers of an answer say about it. Source: FACTS section 2.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AnswerNotes {
-    /// Stripe's id of the call.
-    pub request_id: Option<String>,
-    /// The answer is that of an earlier call with the same idempotency key.
-    pub idempotent_replayed: bool,
-    /// The version that shaped the answer.
-    pub version: Option<String>,
-    /// Stripe's word on whether to try again.
-    pub should_retry: Option<bool>,
-    /// Which limit was met.
-    pub rate_limited_reason: Option<RateLimitReason>,
-    /// A warning for developers, about the key for instance.
-    pub notice: Option<String>,
-}
-
-impl fmt::Debug for Response {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Response")
-            .field("status", &self.status)
-            .field("body_bytes", &self.body.len())
-            .field("notes", &self.notes)
-            .finish()
-    }
-}
-
-impl Response {
-    /// The body as text.
-    pub fn text(&self) -> &str {
-        // Checked to be UTF-8 when the answer was made.
-        std::str::from_utf8(&self.body).unwrap_or_default()
-    }
-
-    /// Reads the body into a type.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, CallError> {
-        serde_json::from_slice(&self.body).map_err(|_| self.unexpected())
-    }
-
-    /// The body as a page of a list, borrowing each object's text from it.
-    pub fn page(&self) -> Result<crate::ListPage<'_>, CallError> {
-        crate::ListPage::read(self.text()).map_err(|_| self.unexpected())
-    }
-
-    /// The error for an answer that is JSON, but not of the shape the caller knows.
-    pub fn unexpected(&self) -> CallError {
-        CallError::Unreadable {
-            status: self.status,
-            request_id: self.notes.request_id.clone(),
-            reason: UnreadableReason::Unexpected,
-        }
-    }
-}
-
 impl Client {
     /// A client for the given addresses. Makes no connection yet.
     pub fn new(options: ClientOptions) -> Result<Client, ClientError> {
@@ -201,7 +146,7 @@ impl Client {
     /// carry the call out.
     pub async fn send(&self, credentials: &Credentials, request: &Request) -> Result<Response, CallError> {
         let outgoing = self.outgoing(credentials, request).map_err(CallError::Unsendable)?;
-        let mut answer = outgoing.send().await.map_err(|error| network_fault(error, Phase::Asking))?;
+        let mut answer = outgoing.send().await.map_err(network_fault)?;
         let status = answer.status().as_u16();
         let notes = AnswerNotes::read(answer.headers());
         let unreadable = |reason| CallError::Unreadable { status, request_id: notes.request_id.clone(), reason };
@@ -210,8 +155,8 @@ impl Client {
         if announced > self.max_body_bytes {
             return Err(unreadable(UnreadableReason::TooLarge));
         }
-        let mut body = BytesMut::with_capacity(announced);
-        while let Some(part) = answer.chunk().await.map_err(|error| network_fault(error, Phase::Reading))? {
+        let mut body = BytesMut::with_capacity(announced.min(FIRST_ALLOCATION_BYTES));
+        while let Some(part) = answer.chunk().await.map_err(network_fault)? {
             if body.len() + part.len() > self.max_body_bytes {
                 return Err(unreadable(UnreadableReason::TooLarge));
             }
@@ -220,9 +165,7 @@ impl Client {
 
         let text = std::str::from_utf8(&body).map_err(|_| unreadable(UnreadableReason::NotUtf8))?;
         if !(200..300).contains(&status) {
-            // Stripe masks keys in its messages; what stands in for Stripe may not.
-            let masked = text.replace(credentials.api_key.expose_secret(), "[API key]");
-            return Err(match read_api_error(status, &masked, &notes) {
+            return Err(match read_api_error(status, &masked(text, credentials), &notes) {
                 Ok(error) => CallError::Api(Box::new(error)),
                 Err(reason) => unreadable(reason),
             });
@@ -312,93 +255,15 @@ fn parse_base(address: &str) -> Result<Url, ClientError> {
     Err(if url.password().is_some() { ClientError::BadAddress { address: "…".to_owned() } } else { refused() })
 }
 
+/// The text of an error without the key. Stripe masks keys in its messages; what stands in for Stripe may not.
+fn masked<'a>(text: &'a str, credentials: &Credentials) -> Cow<'a, str> {
+    let api_key = credentials.api_key.expose_secret();
+    // A key of a few letters is none of Stripe's, and could be part of any word.
+    let is_echoed = api_key.len() >= 8 && text.contains(api_key);
+    if is_echoed { Cow::Owned(text.replace(api_key, "[API key]")) } else { Cow::Borrowed(text) }
+}
+
 fn header_value(text: &str) -> Option<HeaderValue> {
     let is_printable = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
     is_printable.then(|| HeaderValue::from_str(text).ok()).flatten()
-}
-
-impl AnswerNotes {
-    fn read(headers: &HeaderMap) -> AnswerNotes {
-        let text =
-            |name: &str| headers.get(name)?.to_str().ok().map(|value| value.chars().take(500).collect::<String>());
-        AnswerNotes {
-            request_id: text("request-id"),
-            idempotent_replayed: text("idempotent-replayed").as_deref() == Some("true"),
-            version: text("stripe-version"),
-            should_retry: text("stripe-should-retry").and_then(|value| value.parse().ok()),
-            rate_limited_reason: text("stripe-rate-limited-reason").map(RateLimitReason::from),
-            notice: text("stripe-notice"),
-        }
-    }
-}
-
-/// Stripe's error object, or OAuth's `{"error": "name", "error_description": "…"}`.
-fn read_api_error(status: u16, body: &str, notes: &AnswerNotes) -> Result<ApiError, UnreadableReason> {
-    let body: Value = serde_json::from_str(body).map_err(|_| UnreadableReason::NotJson)?;
-    let text = |value: &Value, name: &str| value.get(name)?.as_str().map(str::to_owned);
-    let known = ApiError {
-        status,
-        request_id: notes.request_id.clone(),
-        should_retry: notes.should_retry,
-        rate_limited_reason: notes.rate_limited_reason.clone(),
-        ..ApiError::default()
-    };
-    match body.get("error") {
-        Some(Value::String(name)) => Ok(ApiError {
-            error_type: Some("oauth_error".to_owned()),
-            code: Some(name.clone()),
-            message: text(&body, "error_description").unwrap_or_default(),
-            ..known
-        }),
-        Some(error @ Value::Object(_)) => Ok(ApiError {
-            error_type: text(error, "type"),
-            code: text(error, "code"),
-            decline_code: text(error, "decline_code"),
-            param: text(error, "param"),
-            message: text(error, "message").or_else(|| text(error, "user_message")).unwrap_or_default(),
-            doc_url: text(error, "doc_url"),
-            ..known
-        }),
-        _ => Err(UnreadableReason::Unexpected),
-    }
-}
-
-/// How far a call had come when it broke.
-enum Phase {
-    Asking,
-    Reading,
-}
-
-fn network_fault(error: reqwest::Error, phase: Phase) -> CallError {
-    let error = error.without_url();
-    let before_sent = error.is_connect() || error.is_builder();
-    let fault = match phase {
-        _ if error.is_timeout() => NetworkFault::Timeout,
-        _ if error.is_dns() => NetworkFault::Name,
-        _ if is_tls(&error) => NetworkFault::Tls,
-        _ if error.is_connect() => NetworkFault::Connect,
-        _ if error.is_builder() => NetworkFault::Other,
-        Phase::Asking | Phase::Reading => NetworkFault::Cut,
-    };
-    let mut detail = error.to_string();
-    for cause in causes(&error) {
-        let cause = cause.to_string();
-        if !detail.ends_with(&cause) {
-            detail.push_str(": ");
-            detail.push_str(&cause);
-        }
-    }
-    CallError::Network { fault, before_sent, detail }
-}
-
-fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
-    std::iter::successors(error.source(), |&cause| cause.source())
-}
-
-fn is_tls(error: &reqwest::Error) -> bool {
-    causes(error).any(|cause| {
-        // An IO error hides the error it wraps from the chain of causes.
-        let wrapped = cause.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref());
-        cause.is::<rustls::Error>() || wrapped.is_some_and(|inner| inner.is::<rustls::Error>())
-    })
 }
