@@ -19,7 +19,7 @@ CREATE TABLE inbox_events (
     last_error TEXT,
     processed_at BIGINT,
     CHECK ((next_try_at IS NOT NULL) = (state IN ('ready', 'failed'))),
-    PRIMARY KEY (tenant_id, connection_id, event_id)
+    PRIMARY KEY (tenant_id, event_id, connection_id)
 )
 -- [sqlite]
 -- The row lives in its key's own tree: one tree less to write for each acknowledgement.
@@ -39,7 +39,7 @@ CREATE TABLE inbox_payloads (
     connection_id TEXT NOT NULL,
     event_id TEXT NOT NULL,
     body TEXT NOT NULL,
-    PRIMARY KEY (tenant_id, connection_id, event_id)
+    PRIMARY KEY (tenant_id, event_id, connection_id)
 );
 -- [postgres]
 -- Events have 2 to 4 KB: kept in the row as they are, since compressing each would cost more than storing it.
@@ -47,15 +47,16 @@ ALTER TABLE inbox_payloads SET (toast_tuple_target = 8160);
 SELECT bursar_protect('inbox_payloads', true);
 -- [end]
 
--- What was processed, by connection and hour: the figures of the overview, without counting events.
+-- What was processed, by connection and hour: the figures of the overview, without counting events. Zero times mean never.
 CREATE TABLE inbox_tallies (
     tenant_id BIGINT NOT NULL,
     connection_id TEXT NOT NULL,
     hour BIGINT NOT NULL,
     processed BIGINT NOT NULL,
     by_webhook BIGINT NOT NULL,
-    last_webhook_at BIGINT,
-    last_found_at BIGINT,
+    missed BIGINT NOT NULL,
+    last_webhook_at BIGINT NOT NULL,
+    last_missed_at BIGINT NOT NULL,
     last_received_at BIGINT NOT NULL,
     PRIMARY KEY (tenant_id, connection_id, hour)
 );

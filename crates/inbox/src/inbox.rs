@@ -360,14 +360,13 @@ async fn erase(inbox: Inbox, notice: Notice) -> Result<(), JobError> {
     if notice.payload.get("data").and_then(|data| data.as_str()) != Some("erase") {
         return Ok(());
     }
-    loop {
+    let mut after = Some(String::new());
+    while let Some(done) = after {
         let mut tx = inbox.inner.base.store.begin(notice.tenant).await?;
-        let erased = store::erase(&mut tx, &notice.subject, STEP_ROWS).await?;
+        after = store::erase(&mut tx, &notice.subject, &done, STEP_ROWS).await?;
         tx.commit().await?;
-        if erased < u64::from(STEP_ROWS) {
-            return Ok(());
-        }
     }
+    Ok(())
 }
 
 #[cfg(test)]
