@@ -18,6 +18,7 @@
 pub mod call;
 pub mod logs;
 mod postgres;
+pub mod serve;
 mod sqlite;
 pub mod stage;
 pub mod wait;
@@ -25,6 +26,7 @@ pub mod wait;
 pub use call::{Answer, Call};
 pub use logs::Logs;
 pub use postgres::POSTGRES_URL;
+pub use serve::Served;
 pub use stage::{START, Stage, run};
 pub use store::Engine;
 pub use wait::wait_for;

@@ -6,10 +6,14 @@ use axum::{
     response::{AppendHeaders, IntoResponse},
     routing::{get, post},
 };
-use bursar_testkit::Call;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use testkit::{Call, Served};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 fn router() -> Router {
     Router::new()
@@ -63,4 +67,22 @@ async fn a_problem_is_known_by_its_code() {
 #[should_panic(expected = "GET /refused answered 409 Conflict")]
 async fn another_status_than_expected_shows_the_answer() {
     Call::get("/refused").send(&router()).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_served_router_answers_on_its_port_until_it_is_stopped() {
+    let ask = async |address: SocketAddr| -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(b"GET /where HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
+    };
+    let served = Served::start(router()).await;
+    assert!(ask(served.address()).await.unwrap().ends_with("127.0.0.1"));
+    assert_eq!(served.url("/where"), format!("http://{}/where", served.address()));
+    let address = served.stop().await;
+    ask(address).await.unwrap_err();
+    let _again = Served::start_at(address, router()).await;
+    assert!(ask(address).await.unwrap().contains("200 OK"));
 }

@@ -1,6 +1,6 @@
 //! A secret in the log is found, whichever thread logged it.
 
-use bursar_testkit::Logs;
+use testkit::Logs;
 
 #[test]
 fn what_is_logged_on_any_thread_is_caught() {

@@ -1,6 +1,5 @@
 //! Every test has a database of its own, on both engines, and leaves nothing behind.
 
-use bursar_testkit::{START, Stage, stage::run_empty};
 use sqlx::{ConnectOptions, Connection};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -9,13 +8,14 @@ use std::{
     time::Duration,
 };
 use store::{Engine, q, sql};
+use testkit::{START, Stage, stage::run_empty};
 
-bursar_testkit::on_both_engines!(
+testkit::on_both_engines!(
     a_stage_is_migrated_and_its_clock_stands,
     what_was_committed_survives_a_restart,
     a_story_may_end_with_an_error_to_fail
 );
-bursar_testkit::on_both_empty_engines!(an_empty_stage_has_no_tables_and_can_be_migrated);
+testkit::on_both_empty_engines!(an_empty_stage_has_no_tables_and_can_be_migrated);
 
 async fn a_stage_is_migrated_and_its_clock_stands(stage: Stage) {
     let newest = migrations::all().last().map_or(0, |step| step.version);
@@ -63,7 +63,7 @@ fn the_database_is_gone_after_the_test_even_if_it_failed() {
         for fails in [false, true] {
             let url = Mutex::new(String::new());
             let played = catch_unwind(AssertUnwindSafe(|| {
-                bursar_testkit::run(engine, "gone", async |stage: Stage| {
+                testkit::run(engine, "gone", async |stage: Stage| {
                     url.lock().unwrap().push_str(stage.url());
                     // Somebody who is still connected does not keep the database alive.
                     std::mem::forget(stage.store.begin_system().await.unwrap());
