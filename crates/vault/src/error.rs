@@ -44,6 +44,12 @@ pub enum VaultError {
         /// What it would be for.
         purpose: Purpose,
     },
+    /// Longer than anything that is kept here.
+    #[error("a secret of more than {most_bytes} bytes is not kept")]
+    TooLarge {
+        /// Longest secret.
+        most_bytes: usize,
+    },
     /// The account is linked already.
     #[error("the account `{account_id}` is connected already, as {existing}")]
     AccountAlreadyConnected {
@@ -75,6 +81,7 @@ impl VaultError {
             VaultError::KeyUnknown { .. } => "secret_key_unknown",
             VaultError::Corrupt { .. } => "secret_corrupt",
             VaultError::Missing { .. } => "secret_missing",
+            VaultError::TooLarge { .. } => "secret_too_large",
             VaultError::AccountAlreadyConnected { .. } => "account_already_connected",
             VaultError::NotFound(_) => "not_found",
             VaultError::Disconnected(_) => "connection_disconnected",
@@ -93,6 +100,7 @@ impl VaultError {
             | VaultError::KeyUnknown { .. }
             | VaultError::Corrupt { .. }
             | VaultError::Missing { .. }
+            | VaultError::TooLarge { .. }
             | VaultError::AccountAlreadyConnected { .. }
             | VaultError::NotFound(_)
             | VaultError::Disconnected(_) => false,
@@ -115,6 +123,7 @@ impl VaultError {
                 "Enter the secret again (replace the connection's key), and find out who changed the database."
             }
             VaultError::Missing { .. } => "Enter the secret again: replace the connection's key.",
+            VaultError::TooLarge { .. } => "Check that the key alone was entered, and send it again.",
             VaultError::AccountAlreadyConnected { .. } => "Use the connection that is there, or disconnect it first.",
             VaultError::NotFound(_) => "Check the id, and that you are in the right organization and environment.",
             VaultError::Disconnected(_) => "Connect the account again.",
@@ -133,6 +142,15 @@ impl From<VaultError> for Problem {
                 return Problem::conflict(error.code(), format!("{error}."))
                     .what_to_do(error.what_to_do())
                     .with("connection", existing.as_str());
+            }
+            VaultError::TooLarge { .. } => {
+                return Problem::new(
+                    StatusCode::BAD_REQUEST,
+                    error.code(),
+                    "The secret is too large",
+                    format!("{error}."),
+                )
+                .what_to_do(error.what_to_do());
             }
             VaultError::Disconnected(_) => {
                 return Problem::conflict(error.code(), format!("{error}.")).what_to_do(error.what_to_do());

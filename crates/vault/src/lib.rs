@@ -5,17 +5,19 @@
 
 pub mod connection;
 pub mod error;
+mod jobs;
 pub mod keyring;
 pub mod linked;
 pub mod rotate;
 pub mod seal;
+mod store;
 pub mod vault;
 
 pub use connection::{Connection, ConnectionId, ConnectionState, NewConnection};
 pub use error::VaultError;
 pub use keyring::Keyring;
 pub use linked::Linked;
-pub use rotate::{RotateProgress, RotateReport};
+pub use rotate::{KeyUsage, Refusal, RotateProgress, RotateReport};
 pub use seal::{Purpose, SecretId};
 pub use vault::Vault;
 
@@ -25,8 +27,13 @@ pub const WAKE: &str = "connections";
 /// What every call of the vault answers.
 pub type Result<T, E = VaultError> = std::result::Result<T, E>;
 
-/// What this feature gives the server: nothing that is called from outside; the connections' routes are the gateway's.
+/// What this feature gives the server: a schedule that deletes ended secrets. It answers no calls from outside; the
+/// connections' routes are the gateway's.
 pub fn slice(vault: &Vault) -> platform::Slice {
-    let _ = vault;
-    platform::Slice { name: "vault", ..platform::Slice::default() }
+    platform::Slice {
+        name: "vault",
+        jobs: jobs::kinds(vault),
+        schedules: jobs::schedules(),
+        ..platform::Slice::default()
+    }
 }
