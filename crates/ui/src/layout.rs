@@ -405,7 +405,7 @@ impl SignIn {
 /// A page for a problem that has no frame to stand in: nobody is signed in, or the frame could not be read.
 pub fn bare_problem(problem: &Problem, theme: Theme) -> Markup {
     SignIn {
-        title: problem.happened.clone(),
+        title: "This page cannot be shown".to_owned(),
         intro: Markup::default(),
         body: html! { (problem) p { a href="/" { "Back to the overview" } } },
         theme,

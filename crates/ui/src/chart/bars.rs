@@ -58,7 +58,11 @@ pub(super) fn marks(chart: &Chart<'_>, scale: &Scale) -> Markup {
                 }
             }
         }
-        @if let Some(previous) = &chart.previous { (frame::line(scale, &previous.values, count, "previous")) }
+        @if let Some(previous) = &chart.previous {
+            // A light edge keeps the thin line in sight where it crosses a bar.
+            (frame::line(scale, &previous.values, count, "halo"))
+            (frame::line(scale, &previous.values, count, "previous"))
+        }
     }
 }
 

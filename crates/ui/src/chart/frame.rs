@@ -82,6 +82,9 @@ pub(super) fn render(
         figcaption {
             span.chart-title { (chart.title) }
             @if let Some(name) = chart.unit.name() { span.chart-unit { (name) } }
+            @if let (true, Some(lowest)) = (chart.zoomed, scale.ticks.first().filter(|lowest| **lowest != 0)) {
+                span.chart-unit { "axis from " (scale.label(*lowest, chart.unit, chart.view.figures)) }
+            }
             @if let (Some(previous), false) = (&chart.previous, nothing) {
                 span.chart-key { svg width="16" height="8" aria-hidden="true" { path.line.previous d="M0 4h16" {} } (previous.name) }
             }

@@ -3,10 +3,11 @@
 use super::{Chart, Scale, frame};
 use maud::{Markup, html};
 
-/// An axis that holds every value and zero: a rate's height means something only above zero.
+/// An axis that holds every value, and zero unless the chart says that it is zoomed in.
 pub(super) fn scale(chart: &Chart<'_>) -> Scale {
     let values = || chart.series.iter().chain(&chart.previous).flat_map(|series| series.values.iter().flatten());
-    Scale::new(values().copied().min().unwrap_or(0), values().copied().max().unwrap_or(0), chart.unit, 4)
+    let (low, high) = (values().copied().min().unwrap_or(0), values().copied().max().unwrap_or(0));
+    if chart.zoomed { Scale::between(low, high, chart.unit, 4) } else { Scale::new(low, high, chart.unit, 4) }
 }
 
 /// The lines, and for each period a column that answers to the pointer and shows its points.

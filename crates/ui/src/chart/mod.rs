@@ -78,6 +78,7 @@ pub struct Chart<'a> {
     series: Vec<Series>,
     previous: Option<Series>,
     last_is_partial: bool,
+    zoomed: bool,
     empty: Empty,
     view: &'a View,
 }
@@ -103,6 +104,7 @@ impl<'a> Chart<'a> {
             series: Vec::new(),
             previous: None,
             last_is_partial: false,
+            zoomed: false,
             empty: Empty::new("Nothing in this period", "Choose a longer period, or wait for the first figures.")
                 .icon(Icon::Revenue),
             view,
@@ -124,6 +126,12 @@ impl<'a> Chart<'a> {
     /// Says that the last period is not over yet.
     pub fn last_is_partial(mut self) -> Self {
         self.last_is_partial = true;
+        self
+    }
+
+    /// Lets the axis of lines begin above zero, and says so; bars always stand on zero.
+    pub fn zoomed(mut self) -> Self {
+        self.zoomed = self.kind == Kind::Lines;
         self
     }
 

@@ -104,14 +104,20 @@ impl Scale {
     ///
     /// Steps are 1, 2 or 5 times a power of ten, so that they are whole units of money as soon as they reach one.
     pub fn new(low: i64, high: i64, unit: Unit, intervals: u32) -> Scale {
-        let (low, high) = (i128::from(low.min(0)), i128::from(high.max(0)));
-        if low == high {
-            // Nothing at all: one unit, so that the zero line has somewhere to stand.
-            return Scale { step: unit.whole(), ticks: vec![0, unit.whole()] };
-        }
-        let wanted = ceil_div(high - low, i128::from(intervals.max(1)));
-        let step = nice_at_least(wanted);
-        let (first, last) = (low.div_euclid(step), ceil_div(high, step));
+        Scale::between(low.min(0), high.max(0), unit, intervals)
+    }
+
+    /// An axis that holds everything from `low` to `high` but not necessarily zero, for rates that move little.
+    pub fn between(low: i64, high: i64, unit: Unit, intervals: u32) -> Scale {
+        let (low, high) = (i128::from(low.min(high)), i128::from(high));
+        // One value alone, or nothing at all: one unit, so that the line has somewhere to stand.
+        let step = if low == high {
+            i128::from(unit.whole())
+        } else {
+            nice_at_least(ceil_div(high - low, i128::from(intervals.max(1))))
+        };
+        let first = low.div_euclid(step);
+        let last = ceil_div(high, step).max(first + 1);
         // A step or an end beyond 64 bits only comes from amounts near the type's own end: the axis then stops there.
         let fit = |number: i128| i64::try_from(number).unwrap_or(if number < 0 { i64::MIN } else { i64::MAX });
         Scale { step: fit(step), ticks: (first..=last).map(|index| fit(index * step)).collect() }
@@ -221,12 +227,7 @@ mod tests {
         check(0, 123_456, usd, &["0", "500", "1,000", "1,500"]);
         check(0, 4_200_000, usd, &["0", "20k", "40k", "60k"]);
         check(0, 6_000_000, usd, &["0", "20k", "40k", "60k"]);
-        check(
-            0,
-            110_000_000,
-            usd,
-            &["0.0M", "0.5M", "1.0M", "1.5M"].map(|label| if label == "0.0M" { "0" } else { label }),
-        );
+        check(0, 110_000_000, usd, &["0", "0.5M", "1.0M", "1.5M"]);
         check(-50_000, 123_456, usd, &["-500", "0", "500", "1,000", "1,500"]);
         check(-123_456, 0, usd, &["-1,500", "-1,000", "-500", "0"]);
         check(0, 123_456, jpy, &["0", "50k", "100k", "150k"]);
@@ -238,6 +239,17 @@ mod tests {
         check(0, 60_214, Unit::Count, &["0", "20k", "40k", "60k", "80k"]);
         check(0, 180, Unit::Milliseconds, &["0 ms", "50 ms", "100 ms", "150 ms", "200 ms"]);
         check(0, 3_000_000, Unit::Bytes, &["0 B", "1 MB", "2 MB", "3 MB"]);
+    }
+
+    #[test]
+    fn an_axis_without_zero_still_ends_at_ticks() {
+        let check = |low, high, ticks: &[i64]| {
+            assert_eq!(Scale::between(low, high, Unit::BasisPoints, 4).ticks, ticks, "{low}..{high}");
+        };
+        check(9_310, 9_480, &[9_300, 9_350, 9_400, 9_450, 9_500]);
+        check(9_300, 9_300, &[9_300, 9_400]);
+        check(-250, -130, &[-250, -200, -150, -100]);
+        check(5, 1, &[0, 100]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub struct Confirm {
     pub action: String,
     /// Further hidden fields: name and value.
     pub hidden: Vec<(String, String)>,
-    /// Where "Keep it as it is" leads.
+    /// Where "Cancel" leads.
     pub cancel_href: String,
     /// The token against forged requests.
     pub csrf: Option<String>,
@@ -42,7 +42,7 @@ impl Render for Confirm {
                     @for (name, value) in &self.hidden { input type="hidden" name=(name) value=(value); }
                     div.buttons {
                         (Button::submit(&self.button).kind(kind))
-                        a.button.quiet href=(self.cancel_href) data-cancel { "Keep it as it is" }
+                        a.button.quiet href=(self.cancel_href) data-cancel { "Cancel" }
                     }
                 }
             }

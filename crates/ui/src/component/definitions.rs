@@ -35,6 +35,11 @@ pub fn card(title: &str, body: impl Render) -> Markup {
     html! { section.card { h2 { (title) } (body) } }
 }
 
+/// A box without a heading, for what carries its own, such as a chart.
+pub fn panel(body: impl Render) -> Markup {
+    html! { section.card { (body) } }
+}
+
 /// A part of a page with a heading, a remark or small action at its right, and no box of its own.
 pub fn section(title: &str, aside: impl Render, body: impl Render) -> Markup {
     html! { section.section { header { h2 { (title) } div.aside { (aside) } } (body) } }

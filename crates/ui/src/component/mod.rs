@@ -20,7 +20,7 @@ mod value;
 pub use badge::{Tone, badge};
 pub use button::{Button, Kind, csrf, post_button};
 pub use confirm::Confirm;
-pub use definitions::{Definitions, card, columns, section};
+pub use definitions::{Definitions, card, columns, panel, section};
 pub use empty::Empty;
 pub use form::{Choice, Field, Form};
 pub use notice::Notice;

@@ -54,7 +54,7 @@ fn start_of(text: &str) -> &str {
 /// Writes valid JSON as markup. Numbers and strings are copied byte by byte: parsing them into values and back would
 /// change `1.10`, large integers and escapes, and somebody is looking because something does not add up.
 fn pretty(json: &str) -> PreEscaped<String> {
-    let mut writer = Writer { json, at: 0, out: String::with_capacity(json.len() * 3) };
+    let mut writer = Writer { json, at: 0, comma_written: false, out: String::with_capacity(json.len() * 3) };
     writer.value(0);
     PreEscaped(writer.out)
 }
@@ -62,6 +62,7 @@ fn pretty(json: &str) -> PreEscaped<String> {
 struct Writer<'a> {
     json: &'a str,
     at: usize,
+    comma_written: bool,
     out: String,
 }
 
@@ -108,7 +109,7 @@ impl Writer<'_> {
             items += 1;
             let more = self.peek() == b',';
             self.at += 1;
-            self.out.push_str(if more { ",</li>" } else { "</li>" });
+            self.out.push_str(if more && !std::mem::take(&mut self.comma_written) { ",</li>" } else { "</li>" });
             if !more || self.at >= self.json.len() {
                 break;
             }
@@ -122,9 +123,14 @@ impl Writer<'_> {
             _ => "items",
         };
         self.out.push_str(if folded { "<details>" } else { "<details open>" });
-        self.out.push_str(&format!("<summary>{open_sign}<i>{items} {noun}</i></summary><ul>"));
+        // The comma behind goes inside, where it stands on the closing line; a folded one shows it from the attribute.
+        self.comma_written = self.peek() == b',';
+        let comma = if self.comma_written { "," } else { "" };
+        self.out.push_str(&format!(
+            "<summary data-close=\"{close_sign}{comma}\">{open_sign}<i>{items} {noun}</i></summary><ul>"
+        ));
         self.out.push_str(&inside);
-        self.out.push_str(&format!("</ul>{close_sign}</details>"));
+        self.out.push_str(&format!("</ul>{close_sign}{comma}</details>"));
     }
 
     fn string(&mut self, class: &str) {

@@ -156,6 +156,6 @@ mod tests {
         check(1_000, 5_555, Better::Neither, "455% more than the day before", "neutral");
         check(5, 5, Better::Up, "same as the day before", "neutral");
         check(0, 5, Better::Up, "nothing the day before", "good");
-        check(i64::MIN, i64::MAX, Better::Up, "200% more than the day before", "good");
+        check(i64::MIN, i64::MAX, Better::Up, "199% more than the day before", "good");
     }
 }

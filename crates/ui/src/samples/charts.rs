@@ -52,7 +52,8 @@ pub(super) fn page(frame: &Frame) -> Markup {
             (0..30).map(|day| (!(11..14).contains(&day)).then(|| 9_300 + wave(day, 100))).collect(),
         ))
         .series(Series::new("Bank debits", (0..30).map(|day| 8_100 + wave(day + 5, 300))))
-        .series(Series::new("Wallets", (0..30).map(|day| 9_420 + wave(day + 9, 80))));
+        .series(Series::new("Wallets", (0..30).map(|day| 9_420 + wave(day + 9, 80))))
+        .zoomed();
     let lag = Chart::lines("lag", "Processing lag, 95th percentile", Unit::Milliseconds, days(60), view)
         .series(Series::new("Lag", (0..60).map(|day| 60 + wave(day, 40))))
         .previous(Series::new("The 60 days before", (0..60).map(|day| 90 + wave(day + 3, 30))));

@@ -7,8 +7,8 @@ use crate::{
     component::{
         Better, Button, Change, Choice, Column, Confirm, Definitions, Empty, Field, Form, Happening, Kind, Notice,
         Pager, Payload, Problem, Progress, Row, Stat, Step, StepState, Steps, Tab, Table, Tabs, Timeline, amount,
-        badge, bytes, card, code, columns, copyable, count, duration, money, money_big, none, post_button, source,
-        stats, text, time,
+        badge, bytes, card, code, columns, copyable, count, duration, money, money_big, none, panel, post_button,
+        source, stats, text, time,
     },
     layout, live,
 };
@@ -85,7 +85,7 @@ pub(super) fn overview(frame: &Frame) -> Markup {
         .action(Button::link("Sync now", "/sync").kind(Kind::Primary).icon(Icon::Refresh))
         .body(html! {
             (live::part("overview-figures", figures))
-            (card("Revenue", html! {
+            (panel(html! {
                 (revenue)
                 (source("From 60,214 charges and 812 refunds, mirrored to 09:41:07", Some("/revenue/explain")))
             }))
