@@ -1,7 +1,9 @@
 //! What can go wrong on the way to Stripe, sorted by what a caller can do about it.
 
+use crate::IntentId;
+use axum::http::StatusCode;
 use kit::Time;
-use platform::{JobError, Problem};
+use platform::Problem;
 use store::StoreError;
 use stripe::{ApiError, CallError, ErrorClass};
 use vault::{ConnectionId, VaultError};
@@ -24,6 +26,17 @@ pub enum GatewayError {
     /// The connection is unknown, disconnected or without a key. Nothing was sent.
     #[error("the connection {0} is unknown or disconnected")]
     NotConnected(ConnectionId),
+    /// Stripe does not accept the connection's key any more; it waits for another. Nothing was sent.
+    #[error("Stripe does not accept the key of connection {0}")]
+    KeyRefused(ConnectionId),
+    /// What became of an intent is not known yet.
+    #[error("what became of intent {intent} is not known yet; it is looked at after {until}")]
+    Unsettled {
+        /// Which intent.
+        intent: IntentId,
+        /// When looking can help.
+        until: Time,
+    },
     /// There is no such intent.
     #[error("there is no intent {0}")]
     NoSuchIntent(String),
@@ -42,6 +55,9 @@ pub enum GatewayError {
         /// Whether offering it again may help.
         can_retry: bool,
     },
+    /// The connection's address of Stripe is none. Nothing was sent.
+    #[error(transparent)]
+    Address(stripe::ClientError),
     /// The vault did not give the key.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -81,16 +97,34 @@ impl GatewayError {
                 | ErrorClass::IdempotencyConflict
                 | ErrorClass::Card => RetryLater::Never,
             },
-            GatewayError::Paused { until } => RetryLater::At(*until),
+            GatewayError::Paused { until } | GatewayError::Unsettled { until, .. } => RetryLater::At(*until),
             GatewayError::Busy => RetryLater::Soon,
-            GatewayError::NotConnected(_) | GatewayError::NoSuchIntent(_) | GatewayError::UnkeyedWrite(_) => {
-                RetryLater::Never
-            }
+            GatewayError::NotConnected(_)
+            | GatewayError::KeyRefused(_)
+            | GatewayError::NoSuchIntent(_)
+            | GatewayError::UnkeyedWrite(_)
+            | GatewayError::Address(_) => RetryLater::Never,
             GatewayError::AnswerNotTaken { can_retry, .. } => {
-                if *can_retry { RetryLater::Soon } else { RetryLater::Never }
+                if *can_retry {
+                    RetryLater::Soon
+                } else {
+                    RetryLater::Never
+                }
             }
-            GatewayError::Vault(error) => if error.can_retry() { RetryLater::Soon } else { RetryLater::Never },
-            GatewayError::Store(error) => if error.can_retry() { RetryLater::Soon } else { RetryLater::Never },
+            GatewayError::Vault(error) => {
+                if error.can_retry() {
+                    RetryLater::Soon
+                } else {
+                    RetryLater::Never
+                }
+            }
+            GatewayError::Store(error) => {
+                if error.can_retry() {
+                    RetryLater::Soon
+                } else {
+                    RetryLater::Never
+                }
+            }
         }
     }
 
@@ -117,11 +151,85 @@ impl GatewayError {
             GatewayError::Paused { .. } => "stripe_paused",
             GatewayError::Busy => "gateway_busy",
             GatewayError::NotConnected(_) => "connection_not_usable",
+            GatewayError::KeyRefused(_) => "stripe_key_refused",
+            GatewayError::Unsettled { .. } => "intent_unsettled",
             GatewayError::NoSuchIntent(_) => "not_found",
             GatewayError::UnkeyedWrite(_) => "internal",
             GatewayError::AnswerNotTaken { .. } => "answer_not_taken",
+            GatewayError::Address(error) => error.code(),
             GatewayError::Vault(error) => error.code(),
             GatewayError::Store(error) => error.code(),
         }
+    }
+}
+
+impl From<GatewayError> for Problem {
+    fn from(error: GatewayError) -> Problem {
+        let (code, text) = (error.code(), format!("{error}."));
+        match &error {
+            GatewayError::Stripe(call) => stripe_problem(call),
+            GatewayError::Paused { until } => {
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, "Calls to Stripe are paused", text)
+                    .what_to_do("Bursar tries Stripe again by itself; see status.stripe.com if it lasts.")
+                    .with("until", until.to_string())
+            }
+            GatewayError::Busy => Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, "Too many calls wait", text)
+                .what_to_do("Try again in a moment."),
+            GatewayError::NotConnected(_) => {
+                Problem::conflict(code, text).what_to_do("Connect the account, then try again.")
+            }
+            GatewayError::KeyRefused(_) => {
+                Problem::conflict(code, text).what_to_do(ErrorClass::Authentication.remedy())
+            }
+            GatewayError::Unsettled { until, .. } => {
+                Problem::conflict(code, text).what_to_do("Look at the outbox later.").with("until", until.to_string())
+            }
+            GatewayError::NoSuchIntent(id) => Problem::not_found("intent", id),
+            GatewayError::Address(_) => Problem::new(StatusCode::BAD_GATEWAY, code, "Stripe cannot be reached", text)
+                .what_to_do("Correct the configured address of Stripe (stripe_api_base)."),
+            GatewayError::UnkeyedWrite(_) | GatewayError::AnswerNotTaken { .. } => Problem::internal(&error),
+            GatewayError::Vault(error) => error.clone().into(),
+            GatewayError::Store(error) => error.clone().into(),
+        }
+    }
+}
+
+/// Stripe's refusal or failure as our callers meet it: Stripe's words are kept (GW-7).
+fn stripe_problem(error: &CallError) -> Problem {
+    let class = error.class();
+    let (status, title) = match class {
+        ErrorClass::RateLimited { .. } | ErrorClass::LockTimeout => {
+            (StatusCode::SERVICE_UNAVAILABLE, "Stripe asks to slow down")
+        }
+        ErrorClass::Authentication | ErrorClass::Permission { .. } | ErrorClass::AccountInvalid => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "Stripe does not allow it with this key")
+        }
+        ErrorClass::InvalidRequest | ErrorClass::Card => (StatusCode::UNPROCESSABLE_ENTITY, "Stripe refused it"),
+        ErrorClass::NotFound => (StatusCode::NOT_FOUND, "Stripe has no such object"),
+        ErrorClass::IdempotencyConflict | ErrorClass::IdempotencyInUse | ErrorClass::Conflict => {
+            (StatusCode::CONFLICT, "In conflict with another change at Stripe")
+        }
+        ErrorClass::Server | ErrorClass::Network | ErrorClass::Unreadable => {
+            (StatusCode::BAD_GATEWAY, "Stripe did not answer usably")
+        }
+    };
+    let mut problem = Problem::new(status, error.code(), title, error.to_string()).what_to_do(class.remedy());
+    if let CallError::Api(api) = error {
+        problem = problem.with("stripe_status", api.status);
+        let words = [
+            ("stripe_type", &api.error_type),
+            ("stripe_code", &api.code),
+            ("stripe_param", &api.param),
+            ("stripe_decline_code", &api.decline_code),
+        ];
+        for (name, value) in words {
+            if let Some(value) = value {
+                problem = problem.with(name, value.as_str());
+            }
+        }
+    }
+    match error.request_id() {
+        Some(id) => problem.with("stripe_request_id", id),
+        None => problem,
     }
 }

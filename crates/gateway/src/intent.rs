@@ -243,6 +243,8 @@ pub enum Failure {
     Unknown,
     /// Stripe failed on it; its key would replay the failure.
     FailedAtStripe,
+    /// The key was used for another write before: what is at Stripe is not what the intent says.
+    Contradicted,
     /// The key is not accepted: it had no effect, and waits for another key.
     KeyRefused,
 }
@@ -255,8 +257,8 @@ pub fn failure_of(error: &CallError) -> Failure {
         | ErrorClass::AccountInvalid
         | ErrorClass::InvalidRequest
         | ErrorClass::NotFound
-        | ErrorClass::IdempotencyConflict
         | ErrorClass::Card => Failure::Refused,
+        ErrorClass::IdempotencyConflict => Failure::Contradicted,
         ErrorClass::RateLimited { .. } | ErrorClass::LockTimeout | ErrorClass::Conflict => Failure::NoEffect,
         ErrorClass::IdempotencyInUse => Failure::Unknown,
         ErrorClass::Server => Failure::FailedAtStripe,

@@ -5,7 +5,7 @@
 //! observation, to [`ObservedReplies`], in the transaction that marks it done.
 //!
 //! Read in this order: [`gateway`] the calls, [`limits`] and [`lanes`] whose turn it is, [`breaker`], [`retry`];
-//! [`intent`] and [`outbox`] what is to be done; [`handler`]; [`connect`] connections by API key; `api` the JSON.
+//! [`intent`] and [`outbox`] what is to be done; [`handler`]; [`key_check`] and [`connect`] connections by API key; `api` the JSON.
 
 pub mod breaker;
 pub mod connect;
@@ -13,6 +13,7 @@ pub mod error;
 pub mod gateway;
 pub mod handler;
 pub mod intent;
+pub mod key_check;
 pub mod lanes;
 pub mod limits;
 pub mod options;
@@ -29,11 +30,14 @@ mod locks;
 mod store;
 mod webhook_endpoint;
 
-pub use connect::{ConnectError, KeyReport, NewConnectionRequest, WebhookChoice};
+pub use connect::{ConnectError, ConnectionChange, Disconnected, NewConnectionRequest, WebhookChoice};
 pub use error::{GatewayError, RetryLater};
 pub use gateway::{Answer, Gateway, Lane};
 pub use handler::{Found, ObservedReplies, Reply, ReplyHandler};
 pub use intent::{Intent, IntentId, IntentOutcome, IntentState, NewIntent, Refusal, StoredAnswer};
 pub use jobs::slice;
+pub use key_check::{KeyReport, PermissionProbe};
 pub use options::{BreakerOptions, GatewayOptions, LimitOptions, Patience, RetryOptions};
+pub use outbox::{OutboxCounts, Resolution};
+pub use reads::CallFigures;
 pub use status::{AccountStatus, BreakerView};

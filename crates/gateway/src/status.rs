@@ -1,0 +1,62 @@
+//! How calls of an account go right now, for pages.
+
+use crate::{Gateway, breaker::BreakerState};
+use kit::Time;
+use serde::Serialize;
+use std::time::Duration;
+use vault::ConnectionId;
+
+/// How calls of a connection's account go right now, seen from this node.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct AccountStatus {
+    /// Whether calls go.
+    pub breaker: BreakerView,
+    /// Calls that wait for their turn.
+    pub waiting: usize,
+    /// Calls under way.
+    pub under_way: usize,
+    /// Calls made in the last minute, each try counted.
+    pub calls_last_minute: u32,
+    /// Those that Stripe refused as too many.
+    pub throttled_last_minute: u32,
+    /// Part of the allowed pace that is used, in percent: below 100 after such refusals.
+    pub pace_percent: u32,
+}
+
+/// Whether calls go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum BreakerView {
+    /// They do.
+    Closed,
+    /// Too many failed: none go before `until`.
+    Open {
+        /// When the next probe may go.
+        until: Time,
+    },
+    /// One call finds out whether Stripe is back.
+    HalfOpen,
+}
+
+impl Gateway {
+    /// How calls of a connection's account go right now, seen from this node; none if it was not called yet.
+    pub fn status(&self, connection: &ConnectionId) -> Option<AccountStatus> {
+        let figures = self.account_of(connection)?.figures();
+        let breaker = match figures.breaker {
+            BreakerState::Closed => BreakerView::Closed,
+            BreakerState::HalfOpen => BreakerView::HalfOpen,
+            BreakerState::Open(until) => {
+                let wait = Duration::from_micros(until.saturating_sub(figures.now));
+                BreakerView::Open { until: self.inner.base.now() + wait }
+            }
+        };
+        Some(AccountStatus {
+            breaker,
+            waiting: figures.waiting,
+            under_way: figures.under_way,
+            calls_last_minute: figures.calls,
+            throttled_last_minute: figures.throttled,
+            pace_percent: (figures.pace * 100.0).round() as u32,
+        })
+    }
+}
