@@ -87,15 +87,22 @@ impl Refusal {
 
     fn into_problem(self) -> Problem {
         let (code, detail) = (self.code(), self.to_string());
-        let refused = |status, title, what_to_do: &str| Problem::new(status, code, title, detail.clone()).what_to_do(what_to_do);
+        let refused =
+            |status, title, what_to_do: &str| Problem::new(status, code, title, detail.clone()).what_to_do(what_to_do);
         match self {
             Refusal::SourceNotAllowed => refused(
                 StatusCode::FORBIDDEN,
                 "Sender not allowed",
                 "Add the sender's network to the list of allowed sources, and check the number of trusted proxies.",
             ),
-            Refusal::BodyTooLarge => refused(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large", "Deliver events of Stripe only; none is this large."),
-            Refusal::BodyCut => refused(StatusCode::REQUEST_TIMEOUT, "The body is incomplete", "Deliver the event again."),
+            Refusal::BodyTooLarge => refused(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "The body is too large",
+                "Deliver events of Stripe only; none is this large.",
+            ),
+            Refusal::BodyCut => {
+                refused(StatusCode::REQUEST_TIMEOUT, "The body is incomplete", "Deliver the event again.")
+            }
             Refusal::UnknownConnection => refused(
                 StatusCode::NOT_FOUND,
                 "Unknown connection",
@@ -114,17 +121,23 @@ impl Refusal {
                     "Set the endpoint's signing secret (whsec_…) as Stripe shows it, and check that both clocks are right.",
                 );
                 match error {
-                    SignatureError::NoMatch { .. } => Problem { detail: "No signature matches the body.".to_owned(), ..problem },
+                    SignatureError::NoMatch { .. } => {
+                        Problem { detail: "No signature matches the body.".to_owned(), ..problem }
+                    }
                     _ => problem,
                 }
             }
-            Refusal::Event(_) => refused(StatusCode::BAD_REQUEST, "Not an event", "Deliver Stripe's events as they are."),
+            Refusal::Event(_) => {
+                refused(StatusCode::BAD_REQUEST, "Not an event", "Deliver Stripe's events as they are.")
+            }
             Refusal::WrongEnvironment => refused(
                 StatusCode::BAD_REQUEST,
                 "Event of the other mode",
                 "Give each mode's endpoint the address of the connection of that mode.",
             ),
-            Refusal::TooManyWaiting => refused(StatusCode::SERVICE_UNAVAILABLE, "Busy", "Deliver the event again in a moment."),
+            Refusal::TooManyWaiting => {
+                refused(StatusCode::SERVICE_UNAVAILABLE, "Busy", "Deliver the event again in a moment.")
+            }
             Refusal::Store(error) => error.into(),
             Refusal::Vault(error) => error.into(),
         }

@@ -71,9 +71,8 @@ impl From<InboxError> for Problem {
         let refused = |title| Problem::new(StatusCode::BAD_REQUEST, code, title, detail);
         match error {
             InboxError::Store(error) => error.into(),
-            InboxError::BadEvent { .. } => {
-                refused("Not an event").what_to_do("Hand in whole events, as Stripe's event list or a webhook gives them.")
-            }
+            InboxError::BadEvent { .. } => refused("Not an event")
+                .what_to_do("Hand in whole events, as Stripe's event list or a webhook gives them."),
             InboxError::WrongEnvironment { .. } => refused("An event of the other environment")
                 .what_to_do("Test data and live data never mix: use the connection of the event's own mode."),
             InboxError::UnknownEvent(id) => Problem::not_found("event", &id),

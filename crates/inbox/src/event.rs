@@ -242,6 +242,9 @@ mod tests {
         for source in [Source::Webhook, Source::Sweep, Source::Manual] {
             assert_eq!(source.as_str().parse(), Ok(source));
         }
-        assert_eq!("gone".parse::<State>().unwrap_err().to_string(), "`gone` is not one of ready, processed, failed or dead");
+        assert_eq!(
+            "gone".parse::<State>().unwrap_err().to_string(),
+            "`gone` is not one of ready, processed, failed or dead"
+        );
     }
 }

@@ -256,18 +256,15 @@ impl Inbox {
         let received_at = self.inner.base.now();
         let mut rows = Vec::with_capacity(events.len());
         for (position, body) in events.iter().enumerate() {
-            let facts =
-                Facts::read(body.as_bytes()).map_err(|source| InboxError::BadEvent { position, source })?;
+            let facts = Facts::read(body.as_bytes()).map_err(|source| InboxError::BadEvent { position, source })?;
             if facts.livemode != connection.environment.is_live() {
                 let environment = connection.environment;
                 return Err(InboxError::WrongEnvironment { event_id: facts.event_id, environment });
             }
             rows.push((facts, body.as_bytes()));
         }
-        let rows: Vec<store::NewRow<'_>> = rows
-            .iter()
-            .map(|(facts, body)| store::NewRow { connection, facts, source, received_at, body })
-            .collect();
+        let rows: Vec<store::NewRow<'_>> =
+            rows.iter().map(|(facts, body)| store::NewRow { connection, facts, source, received_at, body }).collect();
         let new = store::insert(tx, &rows).await?;
         Ok(Accepted { new, known: (events.len() as u64).saturating_sub(new) })
     }
@@ -322,12 +319,10 @@ impl Inbox {
         let limit = page.limit();
         let mut tx = self.inner.base.store.read(tenant).await?;
         let rows = store::list(&mut tx, filter, after.as_ref(), limit + 1).await?;
-        Ok(Page::cut(rows, limit, |row| {
-            store::Key {
-                received_at: row.received_at.micros(),
-                connection_id: row.connection_id.to_string(),
-                event_id: row.event_id.clone(),
-            }
+        Ok(Page::cut(rows, limit, |row| store::Key {
+            received_at: row.received_at.micros(),
+            connection_id: row.connection_id.to_string(),
+            event_id: row.event_id.clone(),
         }))
     }
 

@@ -23,7 +23,10 @@ mod store;
 
 pub use error::InboxError;
 pub use event::{Source, State, StoredEvent};
-pub use inbox::{Accepted, ConnectionCounts, Counts, Delivery, EventDetail, EventFilter, EventSummary, Inbox, InboxOptions, ReplayFilter};
+pub use inbox::{
+    Accepted, ConnectionCounts, Counts, Delivery, EventDetail, EventFilter, EventSummary, Inbox, InboxOptions,
+    ReplayFilter,
+};
 pub use sink::{EventSink, SinkError};
 
 use platform::{Background, NavItem, Roles, Slice};

@@ -70,6 +70,14 @@ struct Round {
     next_due: Option<Time>,
 }
 
+/// Events and the transaction that is to hold their effect.
+struct Taken {
+    tx: TenantTx,
+    batch: Vec<Due>,
+    /// Since when the transaction keeps others from writing.
+    held: Stopwatch,
+}
+
 /// Why a part of a batch has no effect yet.
 enum Failure {
     /// The database did not serve: all events wait.
@@ -101,14 +109,26 @@ impl Processor {
         }
         drop(tx);
         let mut worked = false;
+        let mut trouble = None;
         for tenant in tenants {
             if stopping.is_cancelled() {
                 break;
             }
             self.let_deliveries_pass().await;
-            worked |= self.batch(tenant).await? > 0;
+            match self.batch(tenant).await {
+                Ok(taken) => worked |= taken > 0,
+                Err(error) if error.can_retry() => return Err(error),
+                // A fault in one tenant's rows must not stop the others' events.
+                Err(error) => {
+                    tracing::error!(tenant = tenant.0, error = %Chain(&error), "a batch of events could not be taken or marked");
+                    trouble = Some(error);
+                }
+            }
         }
-        Ok(Round { worked, next_due: None })
+        match trouble {
+            Some(error) if !worked => Err(error),
+            _ => Ok(Round { worked, next_due: None }),
+        }
     }
 
     /// Steps back while many deliveries wait for their acknowledgement.
@@ -126,7 +146,7 @@ impl Processor {
         let limit = self.pace.batch(deliveries != self.deliveries_seen);
         self.deliveries_seen = deliveries;
 
-        let (mut tx, batch, held) = self.take(tenant, base.now(), limit).await?;
+        let Some(Taken { mut tx, batch, held }) = self.take(tenant, base.now(), limit).await? else { return Ok(0) };
         // Events that failed before go one by one: in a batch they would fail their neighbours again each time.
         let (fresh, tried): (Vec<Due>, Vec<Due>) = batch.into_iter().partition(|due| due.retry_count == 0);
         let taken = fresh.len() + tried.len();
@@ -148,25 +168,29 @@ impl Processor {
         Ok(taken)
     }
 
-    /// Begins the writing transaction with the events it is about, and how long it has held the writer.
-    async fn take(&self, tenant: TenantId, now: Time, limit: u32) -> ::store::Result<(TenantTx, Vec<Due>, Stopwatch)> {
+    /// Begins the writing transaction, with the events it is about; none if somebody else took them meanwhile.
+    async fn take(&self, tenant: TenantId, now: Time, limit: u32) -> ::store::Result<Option<Taken>> {
         let database = &self.inbox.inner.base.store;
-        match database.engine() {
+        let taken = match database.engine() {
             // Only this process writes, and only this loop processes: a reader looks, so that the writer is held shorter.
             Engine::Sqlite => {
                 let mut read = database.read(tenant).await?;
                 let batch = store::take_due(&mut read, now, limit).await?;
                 drop(read);
+                if batch.is_empty() {
+                    return Ok(None);
+                }
                 let tx = database.begin(tenant).await?;
-                Ok((tx, batch, Stopwatch::start()))
+                Taken { tx, batch, held: Stopwatch::start() }
             }
             Engine::Postgres => {
                 let mut tx = database.begin(tenant).await?;
                 let held = Stopwatch::start();
                 let batch = store::take_due(&mut tx, now, limit).await?;
-                Ok((tx, batch, held))
+                Taken { tx, batch, held }
             }
-        }
+        };
+        Ok((!taken.batch.is_empty()).then_some(taken))
     }
 
     /// Effect and mark, in the given transaction.
@@ -195,9 +219,7 @@ impl Processor {
             let still_due: HashSet<(String, String)> = still_due.into_iter().collect();
             let part: Vec<Due> = part
                 .into_iter()
-                .filter(|due| {
-                    still_due.contains(&(due.event.connection_id.to_string(), due.event.event_id.clone()))
-                })
+                .filter(|due| still_due.contains(&(due.event.connection_id.to_string(), due.event.event_id.clone())))
                 .collect();
             if part.is_empty() {
                 tx.rollback().await?;
@@ -241,7 +263,11 @@ impl Processor {
         tx.commit().await?;
         metrics::counter!("bursar_inbox_failed_total").increment(1);
         tracing::warn!(
-            event.id = event.event_id, event.kind = event.event_type, attempt = failures, dead = next_try_at.is_none(), error,
+            event.id = event.event_id,
+            event.kind = event.event_type,
+            attempt = failures,
+            dead = next_try_at.is_none(),
+            error,
             "an event could not be processed"
         );
         Ok(())
@@ -263,9 +289,7 @@ async fn finish(tx: TenantTx, outcome: Result<(), Failure>) -> Result<(), Failur
 fn failure_of(error: SinkError) -> Failure {
     match (error.advice(), error) {
         (Advice::Wait, SinkError::Store(error)) => Failure::Store(error),
-        (advice, error) => {
-            Failure::Refused { give_up: advice == Advice::GiveUp, error: Chain(&error).to_string() }
-        }
+        (advice, error) => Failure::Refused { give_up: advice == Advice::GiveUp, error: Chain(&error).to_string() },
     }
 }
 

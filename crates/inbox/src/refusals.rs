@@ -56,7 +56,12 @@ impl Refusals {
             let since_last_line = counted.count - counted.logged_count;
             (counted.logged_at, counted.logged_count) = (now, counted.count);
             let connection = connection.map_or("-", ConnectionId::as_str);
-            tracing::warn!(connection.id = connection, code, count = since_last_line, "webhook deliveries were refused");
+            tracing::warn!(
+                connection.id = connection,
+                code,
+                count = since_last_line,
+                "webhook deliveries were refused"
+            );
         }
     }
 
@@ -81,7 +86,7 @@ mod tests {
     fn refusals_are_counted_by_connection_and_code() {
         let refusals = Refusals::default();
         let connection = ConnectionId::from_text("con_1");
-        let at = |seconds| Time::from_seconds(1_000 + seconds);
+        let at = |seconds: i64| Time::from_seconds(1_000 + seconds);
         refusals.note(Some(&connection), "signature_mismatch", at(0));
         refusals.note(Some(&connection), "signature_too_old", at(1));
         refusals.note(Some(&connection), "signature_mismatch", at(2));

@@ -110,6 +110,9 @@ mod tests {
         let open = Allowlist::default();
         assert!(open.is_open() && open.allows(None));
         let error = Allowlist::parse(["example.com"]).unwrap_err();
-        assert_eq!(error.to_string(), "`example.com` is neither an address like 203.0.113.7 nor a network like 203.0.113.0/24");
+        assert_eq!(
+            error.to_string(),
+            "`example.com` is neither an address like 203.0.113.7 nor a network like 203.0.113.0/24"
+        );
     }
 }

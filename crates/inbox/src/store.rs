@@ -3,8 +3,7 @@
 
 use crate::{
     ConnectionCounts, Counts, EventDetail, EventFilter, EventSummary, ReplayFilter, Source, State, StoredEvent,
-    event::Facts,
-    inbox::MISSED_AFTER,
+    event::Facts, inbox::MISSED_AFTER,
 };
 use ::store::{Result, StoreError, SystemTx, TenantTx, Tx, json_rows, q, sql};
 use kit::{TenantId, Time};
@@ -156,7 +155,8 @@ struct DueRow {
 
 impl DueRow {
     fn into_due(self) -> Result<Due> {
-        let source = self.source.parse().map_err(|why| StoreError::unreadable_row("inbox_events", &self.event_id, why))?;
+        let source =
+            self.source.parse().map_err(|why| StoreError::unreadable_row("inbox_events", &self.event_id, why))?;
         Ok(Due {
             source,
             retry_count: u32::try_from(self.retry_count).unwrap_or(u32::MAX),
@@ -502,14 +502,13 @@ pub(crate) async fn find(tx: &mut TenantTx, event_id: &str) -> Result<Option<Eve
     .await?;
     let Some(row) = row else { return Ok(None) };
     let summary = row.into_summary()?;
-    let body: Option<(String,)> = q(sql!(
-        "SELECT body FROM inbox_payloads WHERE tenant_id = $1 AND connection_id = $2 AND event_id = $3"
-    ))
-    .bind(tx.tenant())
-    .bind(summary.connection_id.as_str())
-    .bind(event_id)
-    .optional(tx)
-    .await?;
+    let body: Option<(String,)> =
+        q(sql!("SELECT body FROM inbox_payloads WHERE tenant_id = $1 AND connection_id = $2 AND event_id = $3"))
+            .bind(tx.tenant())
+            .bind(summary.connection_id.as_str())
+            .bind(event_id)
+            .optional(tx)
+            .await?;
     let body = body.map(|(body,)| RawValue::from_string(body)).transpose();
     let body = body.map_err(|why| StoreError::unreadable_row("inbox_payloads", event_id, why))?;
     Ok(Some(EventDetail { summary, body }))
