@@ -197,7 +197,7 @@ impl<'a> Page<'a> {
                 body.framed {
                     a.skip href="#content" { "Skip to the content" }
                     (top_bar(frame))
-                    @if test { p.test-band { strong { "Test mode" } " No real money moves here." } }
+                    @if test { aside.test-band aria-label="Environment in use" { strong { "Test mode" } " No real money moves here." } }
                     (navigation(frame, &self.active))
                     main #content tabindex="-1" data-live=[self.live.as_deref()] {
                         (self.page_head())
@@ -284,7 +284,7 @@ fn top_bar(frame: &Frame) -> Markup {
             button.button.quiet.menu-button type="button" popovertarget="navigation" {
                 (Icon::Menu) span.sr { "Menu" }
             }
-            a.brand href="/" { (mark()) span { "Bursar" } }
+            a.brand href="/" aria-label="Bursar, to the overview" { (mark()) span { "Bursar" } }
             div.where { span.organization { (frame.organization) } (switch(frame)) }
             @if let Some(action) = &frame.search_action {
                 form.search role="search" action=(action) method="get" {
@@ -318,7 +318,7 @@ fn switch(frame: &Frame) -> Markup {
         return html! { span.environment { (name(frame.environment)) } };
     };
     html! {
-        form.switch method="post" action=(switch.action) role="group" aria-label="Environment" {
+        form.switch method="post" action=(switch.action) aria-label="Environment" {
             (component::csrf(frame.csrf.as_deref()))
             input type="hidden" name="return_to" value=(switch.return_to);
             @for environment in Environment::ALL {

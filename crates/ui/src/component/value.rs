@@ -20,9 +20,11 @@ pub fn none() -> Markup {
     html! { span.muted { span aria-hidden="true" { "–" } span.sr { "none" } } }
 }
 
-/// Text in monospace, such as an event's type.
-pub fn code(words: impl Render) -> Markup {
-    html! { code { (words) } }
+/// Text in monospace, such as an event's type; where there is no room it breaks behind its dots and dashes.
+pub fn code(words: impl AsRef<str>) -> Markup {
+    html! {
+        code { @for part in words.as_ref().split_inclusive(['.', '_', '/', '-']) { (part) wbr; } }
+    }
 }
 
 /// An amount with its currency, for running text: `1,234.50 USD`.
