@@ -1,0 +1,149 @@
+//! Objects that wait to be read again.
+
+use kit::{TenantId, Time};
+use serde::Serialize;
+use store::{Tx, json_rows, q, sql};
+use vault::ConnectionId;
+
+/// An object to be read again.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct NewReread {
+    pub(crate) account: String,
+    pub(crate) kind: String,
+    pub(crate) id: String,
+    pub(crate) reason: &'static str,
+    /// Not before this time, in microseconds since 1970.
+    pub(crate) due: i64,
+}
+
+/// Asks for objects to be read again. One that waits already waits at least as long as is asked for now.
+pub(crate) async fn add(
+    tx: &mut Tx,
+    tenant: TenantId,
+    connection: &ConnectionId,
+    rows: &[NewReread],
+) -> store::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    q(sql!(
+        "INSERT INTO mirror_rereads (tenant_id, account_id, object_type, id, connection_id, reason, state, due_at, tries)
+         SELECT $1, r.account, r.kind, r.id, $2, r.reason, 'waiting', r.due, 0
+         FROM " pg "json_to_recordset($3::json) AS r(account text, kind text, id text, reason text, due bigint)"
+                lite "(SELECT value->>'account' AS account, value->>'kind' AS kind, value->>'id' AS id, value->>'reason' AS reason,
+                       value->>'due' AS due FROM json_each($3)) AS r"
+         " WHERE true
+         ON CONFLICT (tenant_id, account_id, object_type, id) DO UPDATE SET
+            due_at = " pg "greatest" lite "max" "(mirror_rereads.due_at, excluded.due_at), connection_id = excluded.connection_id,
+            reason = excluded.reason, state = 'waiting', tries = 0"
+    ))
+    .bind(tenant)
+    .bind(connection.as_str())
+    .bind(json_rows(rows)?)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// One that waits.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct Waiting {
+    pub(crate) account_id: String,
+    pub(crate) object_type: String,
+    pub(crate) id: String,
+    pub(crate) tries: i64,
+}
+
+pub(crate) async fn due(
+    tx: &mut Tx,
+    tenant: TenantId,
+    connection: &ConnectionId,
+    now: Time,
+    limit: u32,
+) -> store::Result<Vec<Waiting>> {
+    q(sql!(
+        "SELECT account_id, object_type, id, tries FROM mirror_rereads
+         WHERE tenant_id = $1 AND connection_id = $2 AND state = 'waiting' AND due_at <= $3 ORDER BY due_at LIMIT $4"
+    ))
+    .bind(tenant)
+    .bind(connection.as_str())
+    .bind(now)
+    .bind(limit)
+    .all(tx)
+    .await
+}
+
+/// When the next one is due.
+pub(crate) async fn next_due(tx: &mut Tx, tenant: TenantId, connection: &ConnectionId) -> store::Result<Option<Time>> {
+    let due: Option<i64> = q(sql!(
+        "SELECT min(due_at) FROM mirror_rereads WHERE tenant_id = $1 AND connection_id = $2 AND state = 'waiting'"
+    ))
+    .bind(tenant)
+    .bind(connection.as_str())
+    .scalar(tx)
+    .await?;
+    Ok(due.map(Time::from_micros))
+}
+
+/// It was read in a call that began at `began`; if it was asked for again meanwhile it stays.
+pub(crate) async fn remove(
+    tx: &mut Tx,
+    tenant: TenantId,
+    account: &str,
+    kind: &str,
+    id: &str,
+    began: Time,
+) -> store::Result<()> {
+    q(sql!(
+        "DELETE FROM mirror_rereads
+         WHERE tenant_id = $1 AND account_id = $2 AND object_type = $3 AND id = $4 AND due_at <= $5"
+    ))
+    .bind(tenant)
+    .bind(account)
+    .bind(kind)
+    .bind(id)
+    .bind(began)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// What becomes of one that could not be read: it waits until `due`, or is given up and shown.
+pub(crate) struct Failure<'a> {
+    pub(crate) error: &'a str,
+    pub(crate) due: Time,
+    pub(crate) give_up: bool,
+}
+
+pub(crate) async fn fail(
+    tx: &mut Tx,
+    tenant: TenantId,
+    waiting: &Waiting,
+    failure: Failure<'_>,
+) -> store::Result<()> {
+    q(sql!(
+        "UPDATE mirror_rereads SET tries = tries + 1, last_error = $5, due_at = $6, state = $7
+         WHERE tenant_id = $1 AND account_id = $2 AND object_type = $3 AND id = $4"
+    ))
+    .bind(tenant)
+    .bind(&waiting.account_id)
+    .bind(&waiting.object_type)
+    .bind(&waiting.id)
+    .bind(failure.error)
+    .bind(failure.due)
+    .bind(if failure.give_up { "refused" } else { "waiting" })
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// How many wait, and how many were given up.
+pub(crate) async fn counts(tx: &mut Tx, tenant: TenantId) -> store::Result<(i64, i64)> {
+    let rows: Vec<(String, i64)> =
+        q(sql!("SELECT state, count(*) FROM mirror_rereads WHERE tenant_id = $1 GROUP BY state"))
+            .bind(tenant)
+            .all(tx)
+            .await?;
+    let of = |state: &str| rows.iter().find(|row| row.0 == state).map_or(0, |row| row.1);
+    Ok((of("waiting"), of("refused")))
+}
