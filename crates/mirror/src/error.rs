@@ -1,7 +1,7 @@
 //! What can go wrong in the mirror, sorted by what a caller can do about it.
 
 use kit::paging::BadCursor;
-use platform::Problem;
+use platform::{JobError, Problem};
 use store::StoreError;
 use vault::VaultError;
 
@@ -51,5 +51,12 @@ impl From<MirrorError> for Problem {
             MirrorError::BadCursor(error) => Problem::bad_field("cursor", error.to_string()),
             MirrorError::NoSuchProjection(name) => Problem::not_found("projection", &name),
         }
+    }
+}
+
+impl From<MirrorError> for JobError {
+    fn from(error: MirrorError) -> JobError {
+        // A fault of ours may pass with the next release; the tries are bounded anyway.
+        JobError::Retry(format!("{error:?}"))
     }
 }

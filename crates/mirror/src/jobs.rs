@@ -1,6 +1,6 @@
 //! Background work: syncs, objects read again, erasing.
 
-use crate::{Mirror, MirrorError, reread, store, sync, sync::SyncKind};
+use crate::{Mirror, reread, store, sync, sync::SyncKind};
 use ::store::TenantTx;
 use futures::FutureExt;
 use kit::Time;
@@ -105,7 +105,7 @@ async fn first_sync(mirror: Mirror, notice: Notice) -> Result<(), JobError> {
 
 /// Erases what was mirrored through a connection when a person disconnected it and asked for that.
 async fn erase(mirror: Mirror, notice: Notice) -> Result<(), JobError> {
-    if notice.payload.get("data").and_then(|data| data.as_str()) != Some("erase") {
+    if notice.payload.get("erase").and_then(|erase| erase.as_bool()) != Some(true) {
         return Ok(());
     }
     let tenant = notice.tenant;
@@ -123,7 +123,7 @@ async fn erase(mirror: Mirror, notice: Notice) -> Result<(), JobError> {
         return Ok(());
     }
     let scope = crate::Scope { tenant, connection_id: connection.clone(), account_id };
-    mirror.erase(&scope, ERASE_STEP).await.map_err(|error: MirrorError| JobError::Retry(error.to_string()))?;
+    mirror.erase(&scope, ERASE_STEP).await?;
     let mut tx = mirror.base().store.begin(tenant).await?;
     store::streams::forget(&mut tx, tenant, &connection).await?;
     tx.commit().await?;

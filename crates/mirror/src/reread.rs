@@ -110,11 +110,11 @@ async fn read_batch(mirror: &Mirror, job: &JobRun, linked: &Arc<Linked>, due: Ve
             Scope { tenant, connection_id: linked.connection.id.clone(), account_id: waiting.account_id.clone() };
         match outcome {
             Some(Ok(answer)) => {
-                absorb(mirror, &mut tx, &scope, &waiting, &answer).await.map_err(|error| JobError::Retry(format!("{error:?}")))?;
+                absorb(mirror, &mut tx, &scope, &waiting, &answer).await?;
                 rereads::remove(&mut tx, tenant, &waiting.account_id, &waiting.object_type, &waiting.id, began).await?;
             }
             Some(Err(error)) if error.class() == Some(ErrorClass::NotFound) => {
-                gone(mirror, &mut tx, &scope, &waiting, began).await.map_err(|error| JobError::Retry(format!("{error:?}")))?;
+                gone(mirror, &mut tx, &scope, &waiting, began).await?;
                 rereads::remove(&mut tx, tenant, &waiting.account_id, &waiting.object_type, &waiting.id, began).await?;
             }
             Some(Err(GatewayError::Paused { until })) => paused = Some(until),
