@@ -275,3 +275,96 @@ pub fn idempotency_key(id: &IntentId, generation: u32) -> String {
         later => format!("bursar-{id}-{later}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kit::SeededRandomness;
+    use stripe::{ApiError, NetworkFault, UnreadableReason};
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    #[test]
+    fn the_next_step_follows_from_state_and_age() {
+        let now = Time::from_seconds(1_800_000_000);
+        let sent = |hours_ago: u32, last_seconds_ago: u64, failed_at_stripe| IntentState::Sent {
+            since: now - HOUR * hours_ago,
+            last: now - Duration::from_secs(last_seconds_ago),
+            failed_at_stripe,
+        };
+        let check = |state: IntentState, method, created_hours_ago: u32, expected: Step| {
+            assert_eq!(
+                next_step(&state, method, now - HOUR * created_hours_ago, now),
+                expected,
+                "{state:?} {method:?}"
+            );
+        };
+        use Method::{Delete, Post};
+        check(IntentState::Pending, Post, 0, Step::Send);
+        check(IntentState::Pending, Post, 167, Step::Send);
+        check(IntentState::Pending, Post, 169, Step::GiveUp);
+        check(sent(0, 5, false), Post, 0, Step::Send);
+        check(sent(22, 5, false), Post, 22, Step::Send);
+        check(sent(24, 5, false), Post, 24, Step::LookUp);
+        check(sent(24, 5, false), Delete, 24, Step::Send);
+        check(sent(0, 5, true), Post, 0, Step::Wait(now + Duration::from_secs(55)));
+        check(sent(0, 60, true), Post, 0, Step::LookUp);
+        check(sent(300, 60, false), Post, 300, Step::LookUp);
+        let answer = StoredAnswer { status: 200, request_id: None, body: None };
+        check(IntentState::Done { at: now, answer }, Post, 900, Step::Ended);
+        check(IntentState::Refused { at: now, refusal: Refusal::ours("x", "y") }, Post, 900, Step::Ended);
+        check(IntentState::InDoubt { at: now, why: String::new() }, Post, 900, Step::Ended);
+    }
+
+    #[test]
+    fn a_failure_says_whether_there_was_an_effect() {
+        let api = |status, code: &str, error_type: &str| {
+            CallError::Api(Box::new(ApiError {
+                status,
+                code: Some(code.to_owned()),
+                error_type: Some(error_type.to_owned()),
+                ..ApiError::default()
+            }))
+        };
+        let network = |before_sent| CallError::Network { fault: NetworkFault::Cut, before_sent, detail: String::new() };
+        let unreadable = |status| CallError::Unreadable { status, request_id: None, reason: UnreadableReason::NotJson };
+        let check = |error: CallError, expected| assert_eq!(failure_of(&error), expected, "{error:?}");
+        check(api(400, "parameter_missing", "invalid_request_error"), Failure::Refused);
+        check(api(400, "idempotency_key_reused", "idempotency_error"), Failure::Contradicted);
+        check(api(401, "", ""), Failure::KeyRefused);
+        check(api(402, "card_declined", "card_error"), Failure::Refused);
+        check(api(403, "", ""), Failure::Refused);
+        check(api(404, "resource_missing", ""), Failure::Refused);
+        check(api(409, "idempotency_key_in_use", ""), Failure::Unknown);
+        check(api(409, "", ""), Failure::NoEffect);
+        check(api(429, "rate_limit", ""), Failure::NoEffect);
+        check(api(429, "lock_timeout", ""), Failure::NoEffect);
+        check(api(500, "", ""), Failure::FailedAtStripe);
+        check(network(true), Failure::NoEffect);
+        check(network(false), Failure::Unknown);
+        check(unreadable(200), Failure::Unknown);
+        check(unreadable(502), Failure::Unknown);
+        check(unreadable(404), Failure::NoEffect);
+    }
+
+    #[test]
+    fn keys_follow_from_the_intent() {
+        let id = IntentId::new(Time::from_seconds(1), &SeededRandomness::new(1));
+        assert_eq!(idempotency_key(&id, 0), format!("bursar-{id}"));
+        assert_eq!(idempotency_key(&id, 2), format!("bursar-{id}-2"));
+    }
+
+    /// Rows outlive releases: what was ever stored must be readable for ever.
+    #[test]
+    fn stored_shapes_stay_readable() {
+        let request: Request = serde_json::from_str(include_str!("../golden/2026-11-request.json")).unwrap();
+        assert_eq!(request.path, "/v1/webhook_endpoints");
+        let answer: StoredAnswer = serde_json::from_str(include_str!("../golden/2026-11-answer.json")).unwrap();
+        assert_eq!(answer.status, 200);
+        let refusal: Refusal = serde_json::from_str(include_str!("../golden/2026-11-refusal.json")).unwrap();
+        assert_eq!(refusal.decline_code.as_deref(), Some("insufficient_funds"));
+        let job: crate::jobs::CarryOut =
+            serde_json::from_str(include_str!("../golden/2026-11-carry-out.json")).unwrap();
+        assert_eq!(job.intent, "int_01jdz6v7w8k9m0n1p2q3r4s5t6");
+    }
+}

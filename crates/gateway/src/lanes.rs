@@ -360,10 +360,11 @@ mod tests {
 
     #[test]
     fn background_of_one_endpoint_is_not_starved_by_another() {
-        let mut lanes = filled(
-            25,
-            &[("a", Background, "a", 500), ("a", Interactive, "interactive", 500), ("b", Background, "b", 500)],
-        );
+        let mut lanes = filled(25, &[("a", Interactive, "interactive", 500)]);
+        for _ in 0..200 {
+            lanes.join(&limit("a"), Background, "a").unwrap();
+            lanes.join(&limit("b"), Background, "b").unwrap();
+        }
         let gone = play(&mut lanes, 20, 50_000);
         assert!(count(&gone, "a") > 20 && count(&gone, "b") > 20, "{} {}", count(&gone, "a"), count(&gone, "b"));
     }

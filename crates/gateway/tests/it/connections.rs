@@ -1,0 +1,1 @@
+//! Connections by API key against the simulator.

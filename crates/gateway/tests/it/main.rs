@@ -1,0 +1,92 @@
+//! The gateway against a scripted Stripe (what must be exact) and against the simulator (what must be lifelike).
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod calls;
+mod connections;
+mod intents;
+mod scripted;
+
+use gateway::{BreakerOptions, Gateway, GatewayOptions, LimitOptions, Patience, RetryOptions};
+use identity::{Caller, CallerKind, OrganizationId};
+use kit::{Environment, Secret, TenantId};
+use platform::Base;
+use std::{sync::Arc, time::Duration};
+use testkit::Stage;
+use vault::{ConnectionId, Keyring, Linked, NewConnection, Vault};
+
+const TENANT: TenantId = TenantId(1);
+const OTHER_TENANT: TenantId = TenantId(2);
+const VAULT_KEY: &str = "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
+/// A gateway on a stage, with short waits so that retries do not make tests long.
+struct World {
+    stage: Stage,
+    base: Base,
+    gateway: Gateway,
+}
+
+/// Stripe's limits and patience, with waits of a few milliseconds.
+fn quick(api_base: &str) -> GatewayOptions {
+    GatewayOptions {
+        limits: Some(LimitOptions { account_test: 1_000, endpoint: 1_000, ..LimitOptions::default() }),
+        retries: RetryOptions { first: Duration::from_millis(2), most: Duration::from_millis(10) },
+        patience: Patience { background: Duration::from_secs(5), ..Patience::default() },
+        breaker: BreakerOptions { failures: 50, ..BreakerOptions::default() },
+        ..GatewayOptions::at(api_base)
+    }
+}
+
+impl World {
+    fn new(stage: &Stage, options: GatewayOptions) -> World {
+        let base =
+            Base { store: stage.store.clone(), clock: stage.clock.shared(), randomness: stage.randomness.clone() };
+        let vault = Vault::open(base.clone(), Keyring::parse(&Secret::from(VAULT_KEY)).unwrap());
+        let gateway = Gateway::new(base.clone(), vault, options).unwrap();
+        World { stage: stage.clone(), base, gateway }
+    }
+
+    /// A connection, as if its key had been checked.
+    async fn connected(&self, key: &str) -> ConnectionId {
+        let vault = self.gateway.vault();
+        let mut tx = self.stage.store.begin(TENANT).await.unwrap();
+        let new = NewConnection {
+            provider: "stripe",
+            account_id: "acct_scripted",
+            environment: Environment::Test,
+            display_name: "Acme",
+            api_key: &Secret::from(key),
+            key_hint: "sk_test_…4242",
+            key_kind: "secret",
+            lookback_days: None,
+            api_base: None,
+        };
+        let connection = vault.insert_connection(&mut tx, new).await.unwrap();
+        tx.commit().await.unwrap();
+        connection.id
+    }
+
+    async fn linked(&self, id: &ConnectionId) -> Arc<Linked> {
+        self.gateway.vault().linked(id).await.unwrap().expect("the connection is there")
+    }
+
+    /// The gateway's routes, called by somebody in the test environment.
+    fn router(&self) -> axum::Router {
+        self.router_for(TENANT, Environment::Test)
+    }
+
+    fn router_for(&self, tenant: TenantId, environment: Environment) -> axum::Router {
+        let caller =
+            Caller { organization: OrganizationId::from_text("org_1"), environment, tenant, kind: CallerKind::Token };
+        gateway::slice(&self.gateway).routes.layer(axum::Extension(caller))
+    }
+
+    /// Runs the gateway's jobs until the returned guard is dropped.
+    fn working(&self) -> tokio_util::sync::DropGuard {
+        let stopping = platform::CancellationToken::new();
+        let mut jobs = gateway::slice(&self.gateway).jobs;
+        jobs.push(platform::notice::delivery(Vec::new()));
+        tokio::spawn(platform::worker::run(self.base.clone(), jobs, stopping.clone()));
+        stopping.drop_guard()
+    }
+}
