@@ -1,0 +1,131 @@
+//! Everything one account holds in one mode: its objects, its books of money, and what falls due when time passes.
+
+use crate::{
+    books::Totals,
+    json::{integer_member, plain_member},
+    resources::{ALL, Kind, event::Hook},
+    table::Table,
+};
+use kit::Secret;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+/// Something that happens when its second has come.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Due {
+    /// A balance transaction's money becomes available.
+    Available(Box<str>),
+    /// A payout arrives.
+    Arrive(Box<str>),
+    /// An unpaid renewal is tried again.
+    Collect(Box<str>),
+    /// A subscription's period ends.
+    Renew(Box<str>),
+}
+
+/// One account in one mode.
+pub(crate) struct Book {
+    pub(crate) account: Arc<str>,
+    pub(crate) livemode: bool,
+    tables: Vec<Table>,
+    /// Sums kept while money is moved, independent of the objects.
+    pub(crate) totals: Totals,
+    /// Balance transactions that no payout has taken yet, by currency: (available on, id) and net amount.
+    pub(crate) unpaid: BTreeMap<Box<str>, BTreeMap<(i64, Box<str>), i64>>,
+    /// What happens when time passes.
+    pub(crate) due: BTreeSet<(i64, Due)>,
+    /// When automatic payouts were last made.
+    pub(crate) paid_out_until: i64,
+    /// Whether automatic payouts are made on Mondays only.
+    pub(crate) weekly_payouts: bool,
+    /// The webhook endpoints that are enabled, ready to be matched with events.
+    pub(crate) hooks: Vec<Hook>,
+    /// Signing secrets of the webhook endpoints, by id: shown once and never part of the object.
+    pub(crate) secrets: HashMap<String, Secret>,
+}
+
+impl Book {
+    pub(crate) fn new(account: Arc<str>, livemode: bool) -> Book {
+        Book {
+            account,
+            livemode,
+            tables: ALL.iter().map(|resource| Table::new(resource.facets)).collect(),
+            totals: Totals::default(),
+            unpaid: BTreeMap::new(),
+            due: BTreeSet::new(),
+            paid_out_until: 0,
+            weekly_payouts: false,
+            hooks: Vec::new(),
+            secrets: HashMap::new(),
+        }
+    }
+
+    /// The objects of one kind.
+    pub(crate) fn table(&self, kind: Kind) -> &Table {
+        &self.tables[kind as usize]
+    }
+
+    /// The objects of one kind, to change marks on them.
+    pub(crate) fn table_mut(&mut self, kind: Kind) -> &mut Table {
+        &mut self.tables[kind as usize]
+    }
+
+    /// The text of an object.
+    pub(crate) fn get(&self, kind: Kind, id: &str) -> Option<&Arc<str>> {
+        self.table(kind).get(id)
+    }
+
+    /// Whichever object has this id.
+    pub(crate) fn find(&self, id: &str) -> Option<&Arc<str>> {
+        self.tables.iter().find_map(|table| table.get(id))
+    }
+
+    /// Adds or replaces an object. `now` is its time of creation if its text says none.
+    pub(crate) fn put(&mut self, kind: Kind, text: impl Into<Arc<str>>, now: i64) -> Arc<str> {
+        let text = text.into();
+        let id = plain_member(&text, "id").unwrap_or_default().into_owned();
+        let created = integer_member(&text, "created").or_else(|| integer_member(&text, "date")).unwrap_or(now);
+        if kind == Kind::Subscription {
+            self.schedule_renewal(&id, &text);
+        }
+        self.table_mut(kind).put(&id, created, text.clone());
+        text
+    }
+
+    fn schedule_renewal(&mut self, id: &str, text: &str) {
+        let old = self.get(Kind::Subscription, id).and_then(|text| renewal(text));
+        if let Some(old) = old {
+            self.due.remove(&(old, Due::Renew(id.into())));
+        }
+        if let Some(new) = renewal(text) {
+            self.due.insert((new, Due::Renew(id.into())));
+        }
+    }
+
+    /// What is due by `now`, earliest first, taken off the list.
+    pub(crate) fn next_due(&mut self, now: i64) -> Option<(i64, Due)> {
+        match self.due.first() {
+            Some((at, _)) if *at <= now => self.due.pop_first(),
+            _ => None,
+        }
+    }
+
+    /// How many objects there are of each kind.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        ALL.iter().map(|resource| (resource.object, self.table(resource.kind).len()))
+    }
+}
+
+/// When a subscription has to be renewed or ended, if it goes on.
+fn renewal(text: &str) -> Option<i64> {
+    let status = plain_member(text, "status")?;
+    if !matches!(status.as_ref(), "active" | "trialing" | "past_due") {
+        return None;
+    }
+    let items = crate::json::member(text, "items.data")?;
+    let first = items.strip_prefix('[')?;
+    let end = integer_member(first, "current_period_end")?;
+    Some(integer_member(text, "cancel_at").map_or(end, |cancel_at| cancel_at.min(end)))
+}

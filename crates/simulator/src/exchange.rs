@@ -1,0 +1,525 @@
+//! From an HTTP request to an answer: authentication, limits, parameters, idempotency, the call itself, expansion.
+
+use crate::{
+    API_VERSION, expand,
+    faults::CallFault,
+    form,
+    idempotency::Begin,
+    keys::Key,
+    parameters::Parameters,
+    problem::Refusal,
+    resources::{Call, Kind, Method, Verb},
+    routes::{self, Found, Route},
+    simulator::{Side, Simulator},
+    table::{From, Page, Query, Test},
+    work::{Cause, parse},
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde_json::Value;
+use std::{sync::Arc, time::Duration};
+
+/// An answer that is ready to be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Bytes,
+    pub(crate) request_id: String,
+    pub(crate) version: String,
+    pub(crate) idempotency_key: Option<String>,
+    /// Request id of the first execution, when this is a replay.
+    pub(crate) original_request: Option<String>,
+    pub(crate) limited_by: Option<&'static str>,
+    pub(crate) should_retry: Option<bool>,
+    /// The connection is to be closed without this answer.
+    pub(crate) dropped: bool,
+}
+
+/// A request as it came in.
+pub(crate) struct Asked<'a> {
+    pub(crate) method: &'a http::Method,
+    pub(crate) path: &'a str,
+    pub(crate) query: &'a str,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: &'a [u8],
+}
+
+/// A version is a date and perhaps a name; older ones than `2025-03-31.basil` have other shapes than the simulator's.
+pub(crate) fn check_version(version: &str) -> Result<(), Refusal> {
+    let date = version.split('.').next().unwrap_or_default();
+    let shaped = date.len() == 10
+        && date
+            .bytes()
+            .enumerate()
+            .all(|(at, byte)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() });
+    if !shaped {
+        return Err(Refusal::bad(format!("Invalid Stripe API version: {version}")));
+    }
+    if date < "2025-03-31" {
+        return Err(Refusal::bad(format!(
+            "The simulator answers in the shape of {API_VERSION}; version {version} is too old for it."
+        )));
+    }
+    Ok(())
+}
+
+fn text_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// What stays the same through one request.
+struct Exchange<'a> {
+    simulator: &'a Simulator,
+    asked: &'a Asked<'a>,
+    request_id: String,
+    version: String,
+}
+
+/// Answers a request to `/v1` or `/v2`.
+pub(crate) async fn answer(simulator: &Simulator, asked: &Asked<'_>) -> Answer {
+    let exchange = Exchange {
+        simulator,
+        asked,
+        request_id: simulator.inner.request_ids.new_id("req_"),
+        version: text_header(asked.headers, "stripe-version").unwrap_or(API_VERSION).to_owned(),
+    };
+    let answer = match exchange.run().await {
+        Ok(answer) => answer,
+        Err(refusal) => exchange.refuse(&refusal),
+    };
+    simulator.inner.counters.answer(answer.status);
+    answer
+}
+
+impl Exchange<'_> {
+    async fn run(&self) -> Result<Answer, Refusal> {
+        let authorization = text_header(self.asked.headers, "authorization");
+        let (key, shown) = self.simulator.keys().authenticate(authorization)?;
+        check_version(&self.version)?;
+        let (route, id) = self.route()?;
+        let side = self
+            .simulator
+            .side(&key.account, key.livemode)
+            .map_err(|_| Refusal::new(401, format!("Invalid API Key provided: {shown}")))?;
+        let taken = side.limiter().take(route.number);
+        if let Err(refusal) = taken {
+            self.simulator.inner.counters.limit(route.number);
+            self.wait(Duration::ZERO).await;
+            return Err(refusal);
+        }
+        self.simulator.inner.counters.call(route.number);
+        let acting = text_header(self.asked.headers, "stripe-account")
+            .or_else(|| text_header(self.asked.headers, "stripe-context"));
+        if let Some(account) = acting
+            && account != key.account.as_ref()
+        {
+            return Err(Refusal::new(403, format!("The provided key '{shown}' does not have access to account '{account}' (or that account does not exist). Application access may have been revoked."))
+                .code("account_invalid"));
+        }
+        let writes = route.endpoint.method != Method::Get;
+        if let Err(refusal) = key.permit(&shown, route.endpoint.permission, writes) {
+            self.wait(Duration::ZERO).await;
+            return Err(refusal);
+        }
+        match route.endpoint.method {
+            Method::Post => self.post(&key, &side, route, id).await,
+            _ => self.execute(&side, route, id, None).await.map(|(answer, _)| answer),
+        }
+    }
+
+    fn route(&self) -> Result<(&'static Route, String), Refusal> {
+        let unknown = || {
+            Refusal::new(
+                404,
+                format!(
+                    "Unrecognized request URL ({}: {}). Please see https://stripe.com/docs or we can help at https://support.stripe.com/.",
+                    self.asked.method, self.asked.path
+                ),
+            )
+        };
+        let method = routes::method(self.asked.method).ok_or_else(unknown)?;
+        match routes::find(method, self.asked.path) {
+            Found::Call(route, id) => Ok((route, id)),
+            Found::Unsimulated(name) => Err(Refusal::new(
+                404,
+                format!("The simulator does not do {name}. Stripe has this call; see the simulator's README for those that are done."),
+            )
+            .code("simulator_does_not_do_this")),
+            Found::Nothing => Err(unknown()),
+        }
+    }
+
+    /// A POST, once per idempotency key.
+    async fn post(&self, key: &Key, side: &Arc<Side>, route: &'static Route, id: String) -> Result<Answer, Refusal> {
+        let Some(name) = text_header(self.asked.headers, "idempotency-key") else {
+            return self.execute(side, route, id, None).await.map(|(answer, _)| answer);
+        };
+        if name.is_empty() || name.len() > 255 {
+            return Err(Refusal::bad("Idempotency keys have 1 to 255 characters."));
+        }
+        let asked = format!("{} {} {}", self.asked.path, String::from_utf8_lossy(self.asked.body), key.account);
+        let begin = side.remembered().begin(name, &asked, self.simulator.now());
+        match begin {
+            Begin::Run => {}
+            Begin::Replay(answer) => {
+                self.wait(Duration::ZERO).await;
+                let original = Some(answer.request_id.clone());
+                return Ok(Answer {
+                    request_id: self.request_id.clone(),
+                    original_request: original,
+                    dropped: false,
+                    ..*answer
+                });
+            }
+            Begin::Differs => {
+                let mut refusal = Refusal::bad(format!(
+                    "Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other than '{name}' if you meant to execute a different request."
+                ));
+                refusal.kind = "idempotency_error";
+                return Err(refusal);
+            }
+            Begin::Running => {
+                let mut refusal = Refusal::new(409, format!("There is currently another in-progress request using this Stripe-Idempotent-Key (that probably means you submitted twice, and the other request is still going through): {name}. Please try again later."))
+                    .code("idempotency_key_in_use");
+                refusal.kind = "idempotency_error";
+                return Err(refusal);
+            }
+        }
+        let guard = KeyGuard { side, name, kept: false };
+        let outcome = self.execute(side, route, id, Some(name.to_owned())).await;
+        guard.finish(outcome)
+    }
+
+    /// Runs the call; the flag says whether its answer is to be kept for the idempotency key.
+    async fn execute(
+        &self,
+        side: &Arc<Side>,
+        route: &'static Route,
+        id: String,
+        key: Option<String>,
+    ) -> Result<(Answer, bool), Refusal> {
+        let fault = self.simulator.faults().for_call(&route.name);
+        self.wait(fault.as_ref().map(CallFault::delay).unwrap_or_default()).await;
+        if let Some(fault) = fault.as_ref().filter(|fault| fault.before_effect()) {
+            let mut answer = self.refuse(&fault.refusal().unwrap_or_else(|| Refusal::internal("dropped")));
+            answer.dropped = matches!(fault, CallFault::Drop { .. });
+            return Ok((answer, false));
+        }
+        let sent = self.sent(route.endpoint.method)?;
+        let mut parameters = route.accepts.check(sent)?;
+        let paths = parameters.take("expand").unwrap_or_default();
+        let expands: Vec<&str> = paths.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let call = Call { path: self.asked.path.to_owned(), id, parameters };
+        let cause = Cause { request_id: self.request_id.clone(), idempotency_key: key.clone() };
+        let body = self.call(side, route, call, cause, &expands);
+        let mut answer = match body {
+            Ok(body) => self.ready(200, body.into()),
+            Err(refusal) => self.refuse(&refusal),
+        };
+        answer.idempotency_key = key;
+        if let Some(fault) = fault {
+            if let Some(refusal) = fault.refusal() {
+                // As with Stripe, a failure after the effect is what the key remembers.
+                answer = Answer { idempotency_key: answer.idempotency_key.take(), ..self.refuse(&refusal) };
+                let kept = refusal.status != 429 && refusal.status != 409;
+                return Ok((answer, kept));
+            }
+            answer.dropped = matches!(fault, CallFault::Drop { .. });
+        }
+        Ok((answer, true))
+    }
+
+    fn sent(&self, method: Method) -> Result<serde_json::Map<String, Value>, Refusal> {
+        let mut tree = form::decode(self.asked.query)?;
+        if method != Method::Get && !self.asked.body.is_empty() {
+            let kind = text_header(self.asked.headers, "content-type").unwrap_or("application/x-www-form-urlencoded");
+            if !kind.starts_with("application/x-www-form-urlencoded") {
+                return Err(Refusal::bad(format!(
+                    "Invalid request (check that your POST content type is application/x-www-form-urlencoded; it was {kind})."
+                )));
+            }
+            let text = std::str::from_utf8(self.asked.body)
+                .map_err(|_| Refusal::bad("Invalid request: the body is not UTF-8."))?;
+            tree.extend(form::decode(text)?);
+        }
+        Ok(tree)
+    }
+
+    fn call(
+        &self,
+        side: &Arc<Side>,
+        route: &Route,
+        mut call: Call,
+        cause: Cause,
+        expands: &[&str],
+    ) -> Result<String, Refusal> {
+        match &route.endpoint.verb {
+            Verb::Retrieve(kind) => {
+                let book = side.read();
+                let text = book.get(*kind, &call.id).cloned().ok_or_else(|| self.missing(side, *kind, &call.id))?;
+                if expands.is_empty() {
+                    return Ok(text.to_string());
+                }
+                let mut object = parse(&text);
+                expand::expand(&book, &mut object, expands)?;
+                Ok(object.to_string())
+            }
+            Verb::List(kind, prepare) => {
+                let book = side.read();
+                let mut query = list_query(&book, *kind, &mut call)?;
+                prepare(&book, &mut call, &mut query)?;
+                add_filters(&book, *kind, &call.parameters, &mut query)?;
+                let page = book.table(*kind).page(&query);
+                if expands.is_empty() {
+                    // The texts are shared: the book is free while the page is put together.
+                    drop(book);
+                    return Ok(list_text(&call.path, &page));
+                }
+                let mut list = parse(&list_text(&call.path, &page));
+                for path in expands {
+                    if !path.starts_with("data.") {
+                        return Err(Refusal::bad(format!(
+                            "This property cannot be expanded ({path}). You may want to try expanding 'data.{path}'."
+                        ))
+                        .param("expand"));
+                    }
+                }
+                expand::expand(&book, &mut list, expands)?;
+                Ok(list.to_string())
+            }
+            Verb::Compute(compute) => compute(&side.read(), &call, self.simulator.now()),
+            Verb::Write(verb) => self.simulator.work(side, Some(cause), |work| {
+                let text = verb(work, &call)?;
+                if expands.is_empty() {
+                    return Ok(text.to_string());
+                }
+                let mut object = parse(&text);
+                expand::expand(work.book, &mut object, expands)?;
+                Ok(object.to_string())
+            }),
+        }
+    }
+
+    /// An unknown id; if the other mode has it, the message says so, as Stripe's does.
+    fn missing(&self, side: &Side, kind: Kind, id: &str) -> Refusal {
+        let other = self.simulator.side(&side.account, !side.livemode);
+        let elsewhere = other.is_ok_and(|other| other.try_has(kind, id));
+        let mut refusal = Refusal::no_such(kind.object(), id, None);
+        if elsewhere {
+            let (has, used) = if side.livemode { ("test", "live") } else { ("live", "test") };
+            refusal.message = format!(
+                "No such {}: '{id}'; a similar object exists in {has} mode, but a {used} mode key was used to make this request.",
+                kind.object()
+            );
+        }
+        refusal
+    }
+
+    async fn wait(&self, more: Duration) {
+        let wait = self.simulator.inner.options.latency + more;
+        if !wait.is_zero() {
+            kit::clock::pause(wait).await;
+        }
+    }
+
+    fn ready(&self, status: u16, body: Bytes) -> Answer {
+        Answer {
+            status,
+            body,
+            request_id: self.request_id.clone(),
+            version: self.version.clone(),
+            idempotency_key: None,
+            original_request: None,
+            limited_by: None,
+            should_retry: None,
+            dropped: false,
+        }
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> Answer {
+        let body = refusal.body(&self.request_id).to_string();
+        Answer {
+            limited_by: refusal.limited_by,
+            should_retry: refusal.should_retry,
+            ..self.ready(refusal.status, body.into())
+        }
+    }
+}
+
+/// Frees the key if the request ends without an answer to keep, also when its connection is cut while it waits.
+struct KeyGuard<'a> {
+    side: &'a Side,
+    name: &'a str,
+    kept: bool,
+}
+
+impl KeyGuard<'_> {
+    /// Keeps an answer whose execution began; a refusal before that frees the key.
+    fn finish(mut self, outcome: Result<(Answer, bool), Refusal>) -> Result<Answer, Refusal> {
+        let (answer, keep) = outcome?;
+        if keep {
+            self.kept = true;
+            self.side.remembered().finish(self.name, Some(answer.clone()));
+        }
+        Ok(answer)
+    }
+}
+
+impl Drop for KeyGuard<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.side.remembered().finish(self.name, None);
+        }
+    }
+}
+
+impl Side {
+    /// Whether an object is there; false when somebody is writing, since the answer only serves a hint.
+    fn try_has(&self, kind: Kind, id: &str) -> bool {
+        self.try_read().is_some_and(|book| book.get(kind, id).is_some())
+    }
+}
+
+const LIMIT_DEFAULT: i64 = 10;
+const LIMIT_MAX: i64 = 100;
+
+fn list_query(book: &crate::book::Book, kind: Kind, call: &mut Call) -> Result<Query, Refusal> {
+    let limit = call.parameters.take("limit").and_then(|limit| limit.as_i64()).unwrap_or(LIMIT_DEFAULT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(Refusal::bad(format!("This value must be between 1 and {LIMIT_MAX}."))
+            .code("parameter_invalid_integer")
+            .param("limit"));
+    }
+    let after = call.parameters.take("starting_after");
+    let before = call.parameters.take("ending_before");
+    let place = |id: &Value, param: &str| {
+        let id = id.as_str().unwrap_or_default();
+        book.table(kind).place(id).ok_or_else(|| Refusal::no_such(kind.object(), id, Some(param)))
+    };
+    let from = match (after.filter(|id| !id.is_null()), before.filter(|id| !id.is_null())) {
+        (Some(_), Some(_)) => {
+            return Err(Refusal::bad("You may only specify one of these parameters: ending_before, starting_after.")
+                .param("ending_before"));
+        }
+        (Some(id), None) => From::After(place(&id, "starting_after")?),
+        (None, Some(id)) => From::Before(place(&id, "ending_before")?),
+        (None, None) => From::Newest,
+    };
+    let created = call.parameters.take("created").map_or((i64::MIN, i64::MAX), |created| range(&created));
+    Ok(Query { limit: usize::try_from(limit).unwrap_or(10), from, created, tests: Vec::new() })
+}
+
+/// From and to, both included, of a time or a range of times.
+fn range(times: &Value) -> (i64, i64) {
+    if let Some(exact) = times.as_i64() {
+        return (exact, exact);
+    }
+    let bound = |name: &str| times[name].as_i64();
+    let low = [bound("gte"), bound("gt").map(|second| second.saturating_add(1))].into_iter().flatten().max();
+    let high = [bound("lte"), bound("lt").map(|second| second.saturating_sub(1))].into_iter().flatten().min();
+    (low.unwrap_or(i64::MIN), high.unwrap_or(i64::MAX))
+}
+
+/// Every parameter that is left is a filter on the facet of its name.
+fn add_filters(
+    book: &crate::book::Book,
+    kind: Kind,
+    parameters: &Parameters,
+    query: &mut Query,
+) -> Result<(), Refusal> {
+    let table = book.table(kind);
+    for (name, value) in parameters.all() {
+        let mut given = Vec::new();
+        match value {
+            Value::Object(members) if table.facet(name).is_none() => {
+                given.extend(members.iter().map(|(member, value)| (format!("{name}[{member}]"), value)));
+            }
+            value => given.push((name.clone(), value)),
+        }
+        for (name, value) in given {
+            let facet = table.facet(&name).ok_or_else(|| {
+                Refusal::bad(format!("The simulator does not filter this list by {name}.")).param(name.as_str())
+            })?;
+            query.tests.push(match value {
+                Value::String(text) => Test::Is(facet, text.clone()),
+                Value::Bool(yes) => Test::Is(facet, yes.to_string()),
+                Value::Object(_) | Value::Number(_) => {
+                    let (from, to) = range(value);
+                    Test::Within(facet, from, to)
+                }
+                _ => continue,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// `{object: "list", …}` around the texts of a page.
+fn list_text(path: &str, page: &Page) -> String {
+    let size: usize = page.texts.iter().map(|text| text.len() + 1).sum();
+    let mut out = String::with_capacity(size + path.len() + 80);
+    out.push_str("{\"object\":\"list\",\"url\":");
+    crate::json::Json::write(path, &mut out);
+    out.push_str(if page.has_more { ",\"has_more\":true,\"data\":[" } else { ",\"has_more\":false,\"data\":[" });
+    for (at, text) in page.texts.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        out.push_str(text);
+    }
+    out.push_str("]}");
+    out
+}
+
+impl Answer {
+    /// The answer's status and headers.
+    pub(crate) fn head(&self) -> (StatusCode, HeaderMap) {
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let mut put = |name: &'static str, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        };
+        put("request-id", &self.request_id);
+        put("stripe-version", &self.version);
+        if let Some(key) = &self.idempotency_key {
+            put("idempotency-key", key);
+        }
+        if let Some(original) = &self.original_request {
+            put("original-request", original);
+            put("idempotent-replayed", "true");
+        }
+        if let Some(reason) = self.limited_by {
+            put("stripe-rate-limited-reason", reason);
+        }
+        if let Some(retry) = self.should_retry {
+            put("stripe-should-retry", if retry { "true" } else { "false" });
+        }
+        (StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), headers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn ranges_include_both_ends() {
+        assert_eq!(range(&json!(5)), (5, 5));
+        assert_eq!(range(&json!({"gt": 5, "lt": 9})), (6, 8));
+        assert_eq!(range(&json!({"gte": 5})), (5, i64::MAX));
+        assert_eq!(range(&json!({"gte": 5, "gt": 7, "lte": 3})), (8, 3));
+    }
+
+    #[test]
+    fn versions_are_dates_not_older_than_the_shapes() {
+        for good in [API_VERSION, "2025-03-31.basil", "2026-08-26"] {
+            assert!(check_version(good).is_ok(), "{good}");
+        }
+        for bad in ["", "latest", "2024-09-30.acacia", "2026-8-26"] {
+            assert!(check_version(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Customers (FACTS section 10). A deleted one stays readable as `{id, object, deleted: true}`.
+
+use super::{Call, Endpoint, Kind, Resource, Verb, delete, get, post, simple};
+use crate::{
+    json::{Json, json_text},
+    problem::Refusal,
+    resources::{payment_method, subscription},
+    table::Facet,
+    work::{Work, parse, text_of},
+};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+pub(crate) static RESOURCE: Resource = Resource {
+    kind: Kind::Customer,
+    object: "customer",
+    facets: &[Facet::id("email")],
+    expands: &["default_source", "invoice_settings.default_payment_method", "subscriptions", "sources", "test_clock"],
+    endpoints: &ENDPOINTS,
+};
+
+const FIELDS: &str = "address[city]:text address[country]:text address[line1]:text address[line2]:text address[postal_code]:text \
+    address[state]:text balance:int business_name:text description:text email:text individual_name:text invoice_prefix:text \
+    invoice_settings[default_payment_method]:text invoice_settings[footer]:text metadata:metadata name:text phone:text \
+    preferred_locales[]:text shipping[name]:text shipping[phone]:text shipping[address][city]:text shipping[address][country]:text \
+    shipping[address][line1]:text shipping[address][line2]:text shipping[address][postal_code]:text shipping[address][state]:text \
+    tax_exempt:one(none|exempt|reverse)";
+
+static ENDPOINTS: [Endpoint; 6] = [
+    get("/v1/customers", "created:times email:text", "customer", Verb::List(Kind::Customer, simple)),
+    get("/v1/customers/{id}", "", "customer", Verb::Retrieve(Kind::Customer)),
+    post("/v1/customers", FIELDS, "customer", create),
+    post("/v1/customers/{id}", FIELDS, "customer", update),
+    delete("/v1/customers/{id}", "", "customer", remove),
+    get(
+        "/v1/customers/{id}/payment_methods",
+        "type:text",
+        "payment_method",
+        Verb::List(Kind::PaymentMethod, payment_method::of_customer),
+    ),
+];
+
+/// What a customer is made from.
+pub(crate) struct NewCustomer<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) livemode: bool,
+    pub(crate) created: i64,
+    pub(crate) name: Option<&'a str>,
+    pub(crate) email: Option<&'a str>,
+    pub(crate) description: Option<&'a str>,
+    pub(crate) country: Option<&'a str>,
+    pub(crate) currency: Option<&'a str>,
+    pub(crate) delinquent: bool,
+    pub(crate) default_payment_method: Option<&'a str>,
+    pub(crate) invoice_prefix: &'a str,
+    pub(crate) next_invoice_sequence: i64,
+    pub(crate) metadata: &'a dyn Json,
+}
+
+/// The customer object.
+pub(crate) fn text(new: &NewCustomer<'_>) -> String {
+    json_text!({
+        "id": new.id,
+        "object": "customer",
+        "address": {
+            "city": null, "country": new.country, "line1": null, "line2": null, "postal_code": null, "state": null,
+        },
+        "balance": 0_i64,
+        "created": new.created,
+        "currency": new.currency,
+        "customer_account": null,
+        "default_source": null,
+        "delinquent": new.delinquent,
+        "description": new.description,
+        "discount": null,
+        "email": new.email,
+        "invoice_prefix": new.invoice_prefix,
+        "invoice_settings": {
+            "custom_fields": null,
+            "default_payment_method": new.default_payment_method,
+            "footer": null,
+            "rendering_options": null,
+        },
+        "livemode": new.livemode,
+        "metadata": new.metadata,
+        "name": new.name,
+        "next_invoice_sequence": new.next_invoice_sequence,
+        "phone": null,
+        "preferred_locales": [],
+        "shipping": null,
+        "tax_exempt": "none",
+        "test_clock": null,
+    })
+}
+
+fn create(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
+    let metadata = call.parameters.new_metadata()?;
+    check(work, call)?;
+    let (id, prefix) = (work.ids.new_id("cus_"), work.ids.letters("", 8).to_uppercase());
+    let mut customer = parse(&text(&NewCustomer {
+        id: &id,
+        livemode: work.book.livemode,
+        created: work.now,
+        name: None,
+        email: None,
+        description: None,
+        country: None,
+        currency: None,
+        delinquent: false,
+        default_payment_method: None,
+        invoice_prefix: &prefix,
+        next_invoice_sequence: 1,
+        metadata: &metadata,
+    }));
+    customer["address"] = Value::Null;
+    fill(&mut customer, call);
+    let text = work.save(Kind::Customer, &customer);
+    work.emit("customer.created", &text);
+    Ok(text)
+}
+
+fn update(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
+    work.value(Kind::Customer, &call.id, None)?;
+    check(work, call)?;
+    let change = work.change(Kind::Customer, &call.id, |customer| {
+        call.parameters.merge_metadata(customer)?;
+        fill(customer, call);
+        Ok(())
+    })?;
+    work.emit_updated("customer.updated", &change);
+    Ok(change.text)
+}
+
+fn check(work: &Work<'_>, call: &Call) -> Result<(), Refusal> {
+    if let Some(email) = call.parameters.text("email")
+        && !email.contains('@')
+    {
+        return Err(Refusal::bad(format!("Invalid email address: {email}")).code("email_invalid").param("email"));
+    }
+    let param = "invoice_settings[default_payment_method]";
+    if let Some(id) = call.parameters.text(param) {
+        let method = work.value(Kind::PaymentMethod, id, Some(param))?;
+        if text_of(&method, "customer") != call.id {
+            return Err(Refusal::bad(format!("The customer does not have a payment method with the ID {id}. The payment method must be attached to the customer.")).code("resource_missing").param(param));
+        }
+    }
+    Ok(())
+}
+
+/// Fills in what was given. Nested addresses replace what was there.
+fn fill(customer: &mut Value, call: &Call) {
+    let parameters = &call.parameters;
+    parameters.copy_to(
+        customer,
+        &[
+            "balance",
+            "business_name",
+            "description",
+            "email",
+            "individual_name",
+            "invoice_prefix",
+            "name",
+            "phone",
+            "tax_exempt",
+        ],
+    );
+    if parameters.has("preferred_locales") {
+        customer["preferred_locales"] = Value::Array(parameters.list("preferred_locales").to_vec());
+    }
+    if parameters.has("address") {
+        customer["address"] = address(parameters.at("address"));
+    }
+    if parameters.has("shipping") {
+        customer["shipping"] = shipping(parameters.at("shipping"));
+    }
+    if let Some(Value::Object(settings)) = parameters.at("invoice_settings") {
+        for (member, value) in settings {
+            customer["invoice_settings"][member.as_str()] = value.clone();
+        }
+    }
+    // These two are strings where they are present at all.
+    for member in ["business_name", "individual_name"] {
+        if customer[member].is_null()
+            && let Some(object) = customer.as_object_mut()
+        {
+            object.shift_remove(member);
+        }
+    }
+}
+
+/// An address with all its members.
+pub(crate) fn address(given: Option<&Value>) -> Value {
+    let Some(given) = given else { return Value::Null };
+    let mut address =
+        json!({"city": null, "country": null, "line1": null, "line2": null, "postal_code": null, "state": null});
+    if let Value::Object(members) = given {
+        for (member, value) in members {
+            address[member.as_str()] = value.clone();
+        }
+    }
+    address
+}
+
+/// A shipping destination with all its members.
+pub(crate) fn shipping(given: Option<&Value>) -> Value {
+    let Some(given) = given else { return Value::Null };
+    json!({
+        "address": address(given.get("address").or(Some(&Value::Null))),
+        "carrier": null,
+        "name": given["name"].as_str().unwrap_or_default(),
+        "phone": given["phone"],
+        "tracking_number": null,
+    })
+}
+
+fn remove(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
+    let customer = work.text(Kind::Customer, &call.id, None)?;
+    work.value(Kind::Customer, &call.id, None)?;
+    for held in work.book.table(Kind::Subscription).with("customer", &call.id) {
+        let held = parse(&held);
+        if text_of(&held, "status") != "canceled" {
+            subscription::end(work, text_of(&held, "id"), "cancellation_requested")?;
+        }
+    }
+    let gone: Arc<str> = json_text!({ "id": call.id, "object": "customer", "deleted": true }).into();
+    work.book.table_mut(Kind::Customer).remove(&call.id, Some(gone.clone()));
+    work.emit("customer.deleted", &customer);
+    Ok(gone)
+}

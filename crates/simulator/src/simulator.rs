@@ -1,0 +1,406 @@
+//! The simulator itself: accounts, keys, time, and the few things that tests and the demonstration ask of it directly.
+
+use crate::{
+    book::{Book, Due},
+    books::Totals,
+    calendar::{DAY, midnight, weekday},
+    faults::{Fault, Faults},
+    generate::{self, Business, Summary},
+    idempotency::Remembered,
+    ids::Ids,
+    keys::{Key, KeyKind, Keys},
+    limits::{Limiter, Limits},
+    resources::{Kind, account, balance_transaction, payout, subscription},
+    routes,
+    stats::{Counters, Stats},
+    traffic::Traffic,
+    webhooks::{Deliveries, RetryPlan},
+    work::{Cause, Work},
+};
+use kit::{ExposeSecret, Secret, SharedClock, SystemClock};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+/// How a simulator behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where time comes from; `/_sim/time` moves simulated time ahead of it.
+    pub clock: SharedClock,
+    /// The same seed gives the same ids, keys and business.
+    pub seed: u64,
+    /// Rate limits.
+    pub limits: Limits,
+    /// How long every answer takes at least.
+    pub latency: Duration,
+    /// When webhooks that failed are tried again.
+    pub webhook_retry: RetryPlan,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            clock: SystemClock::shared(),
+            seed: 1,
+            limits: Limits::Off,
+            latency: Duration::ZERO,
+            webhook_retry: RetryPlan::default(),
+        }
+    }
+}
+
+/// What can go wrong when the simulator is told to do something.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulatorError {
+    /// There is no account with this id.
+    #[error("the simulator has no account `{0}`")]
+    NoAccount(String),
+    /// The fixtures are not what Stripe publishes.
+    #[error("the fixtures are not JSON with a `resources` object: {0}")]
+    Fixtures(String),
+    /// Time cannot be moved by this much at once.
+    #[error("time can be moved by at most {max} seconds at once, not by {asked}")]
+    TooFar {
+        /// What was asked for.
+        asked: i64,
+        /// The most that is done.
+        max: i64,
+    },
+}
+
+/// Ids and keys of an account.
+#[derive(Clone, Debug)]
+pub struct AccountKeys {
+    /// `acct_…`
+    pub account_id: String,
+    /// `sk_test_…`
+    pub secret_key_test: Secret,
+    /// `sk_live_…`
+    pub secret_key_live: Secret,
+    /// `pk_test_…`
+    pub publishable_key_test: Secret,
+    /// `pk_live_…`
+    pub publishable_key_live: Secret,
+}
+
+/// What loading fixtures did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Loaded {
+    /// How many objects were put into the account.
+    pub objects: usize,
+    /// The `object` words that the simulator does not keep.
+    pub skipped: Vec<String>,
+}
+
+/// Time is moved by at most this much at once: every day of it makes payouts and renewals.
+const ADVANCE_MAX_SECONDS: i64 = 3 * 366 * DAY;
+
+/// One account in one mode.
+pub(crate) struct Side {
+    pub(crate) account: Arc<str>,
+    pub(crate) livemode: bool,
+    book: RwLock<Book>,
+    remembered: Mutex<Remembered>,
+    limiter: Mutex<Limiter>,
+}
+
+impl Side {
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Book> {
+        self.book.read().unwrap_or_else(PoisonError::into_inner)
+    }
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Book> {
+        self.book.write().unwrap_or_else(PoisonError::into_inner)
+    }
+    pub(crate) fn try_read(&self) -> Option<RwLockReadGuard<'_, Book>> {
+        self.book.try_read().ok()
+    }
+    pub(crate) fn remembered(&self) -> MutexGuard<'_, Remembered> {
+        lock(&self.remembered)
+    }
+    pub(crate) fn limiter(&self) -> MutexGuard<'_, Limiter> {
+        lock(&self.limiter)
+    }
+}
+
+struct Account {
+    keys: AccountKeys,
+    test: Arc<Side>,
+    live: Arc<Side>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) options: Options,
+    /// Seconds that simulated time is ahead of the clock.
+    ahead: AtomicI64,
+    pub(crate) ids: Ids,
+    /// Apart from the ids of objects, so that how often somebody reads does not change what is created.
+    pub(crate) request_ids: Ids,
+    keys: RwLock<Keys>,
+    accounts: RwLock<BTreeMap<String, Account>>,
+    default_account: String,
+    faults: Mutex<Faults>,
+    pub(crate) counters: Counters,
+    pub(crate) deliveries: Deliveries,
+    pub(crate) traffic: Mutex<Option<Traffic>>,
+}
+
+/// A stand-in for Stripe. Clones are the same simulator.
+#[derive(Clone)]
+pub struct Simulator {
+    pub(crate) inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Simulator").field("default_account", &self.inner.default_account).finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Simulator {
+    /// A simulator with one account and nothing in it.
+    pub fn new(options: Options) -> Simulator {
+        let ids = Ids::new(options.seed);
+        let default_account = ids.letters("acct_1", 15);
+        let simulator = Simulator {
+            inner: Arc::new(Inner {
+                ahead: AtomicI64::new(0),
+                request_ids: Ids::new(options.seed ^ 0x5eed_0f1d),
+                keys: RwLock::default(),
+                accounts: RwLock::default(),
+                default_account: default_account.clone(),
+                faults: Mutex::default(),
+                counters: Counters::new(routes::all().len()),
+                deliveries: Deliveries::default(),
+                traffic: Mutex::default(),
+                ids,
+                options,
+            }),
+        };
+        simulator.put_account(default_account, "Bursar Demo", "owner@bursar.example", "bursar_demo_");
+        simulator
+    }
+
+    /// Adds an account with keys of its own.
+    pub fn account_with_keys(&self, name: &str) -> AccountKeys {
+        let id = self.inner.ids.letters("acct_1", 15);
+        self.put_account(id, name, "owner@account.example", "")
+    }
+
+    fn put_account(&self, id: String, name: &str, email: &str, mark: &str) -> AccountKeys {
+        let make = |prefix: &str| Secret::from(self.inner.ids.letters(&format!("{prefix}{mark}"), 24));
+        let keys = AccountKeys {
+            account_id: id.clone(),
+            secret_key_test: make("sk_test_"),
+            secret_key_live: make("sk_live_"),
+            publishable_key_test: make("pk_test_"),
+            publishable_key_live: make("pk_live_"),
+        };
+        let side = |livemode| {
+            let mut book = Book::new(id.as_str().into(), livemode);
+            let now = self.now();
+            book.paid_out_until = now;
+            book.put(Kind::Account, account::text(&id, name, email, now), now);
+            Arc::new(Side {
+                account: id.as_str().into(),
+                livemode,
+                book: RwLock::new(book),
+                remembered: Mutex::default(),
+                limiter: Mutex::new(Limiter::new(self.inner.options.limits, livemode)),
+            })
+        };
+        let account = Account { keys: keys.clone(), test: side(false), live: side(true) };
+        let known: [(&Secret, bool, KeyKind); 4] = [
+            (&keys.secret_key_test, false, KeyKind::Secret),
+            (&keys.secret_key_live, true, KeyKind::Secret),
+            (&keys.publishable_key_test, false, KeyKind::Publishable),
+            (&keys.publishable_key_live, true, KeyKind::Publishable),
+        ];
+        let mut registry = self.keys_mut();
+        for (secret, livemode, kind) in known {
+            registry.put(secret, Key { account: id.as_str().into(), livemode, kind, revoked: false });
+        }
+        drop(registry);
+        self.inner.accounts.write().unwrap_or_else(PoisonError::into_inner).insert(id, account);
+        keys
+    }
+
+    /// Keys of the account that is there from the start; its test key begins with `sk_test_bursar_demo_`.
+    pub fn default_account(&self) -> AccountKeys {
+        let accounts = self.inner.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        match accounts.get(&self.inner.default_account) {
+            Some(account) => account.keys.clone(),
+            // The default account is put in before anybody can ask and never taken out.
+            None => unreachable!("the default account is always there"),
+        }
+    }
+
+    /// Adds a restricted key with permissions such as `rak_charge_read`.
+    pub fn restricted_key(
+        &self,
+        account: &str,
+        livemode: bool,
+        permissions: &[&str],
+    ) -> Result<Secret, SimulatorError> {
+        self.side(account, livemode)?;
+        let secret = Secret::from(self.inner.ids.letters(if livemode { "rk_live_" } else { "rk_test_" }, 24));
+        let kind = KeyKind::Restricted(permissions.iter().map(|permission| (*permission).to_owned()).collect());
+        self.keys_mut().put(&secret, Key { account: account.into(), livemode, kind, revoked: false });
+        Ok(secret)
+    }
+
+    /// Revokes a key; false if the simulator does not know it.
+    pub fn revoke_key(&self, key: &Secret) -> bool {
+        self.keys_mut().revoke(key.expose_secret())
+    }
+
+    /// Makes a believable business in the account's test data (or live data), up to the present simulated second.
+    pub fn generate(&self, account: &str, business: &Business) -> Result<Summary, SimulatorError> {
+        let side = self.side(account, business.livemode)?;
+        let now = self.now();
+        let mut book = side.write();
+        Ok(generate::fill(&mut book, business, now))
+    }
+
+    /// Puts the sample objects of Stripe's fixtures file into an account's test data.
+    pub fn load_fixtures(&self, account: &str, json: &str) -> Result<Loaded, SimulatorError> {
+        let side = self.side(account, false)?;
+        let now = self.now();
+        let mut book = side.write();
+        crate::fixtures::load(&mut book, json, now)
+    }
+
+    /// The account's books: what a reader's totals must come to.
+    pub fn totals(&self, account: &str, livemode: bool) -> Result<Totals, SimulatorError> {
+        Ok(self.side(account, livemode)?.read().totals.clone())
+    }
+
+    /// How many objects of each type an account holds.
+    pub fn counts(&self, account: &str, livemode: bool) -> Result<BTreeMap<String, usize>, SimulatorError> {
+        Ok(self.side(account, livemode)?.read().counts().map(|(object, count)| (object.to_owned(), count)).collect())
+    }
+
+    /// Calls, refusals and deliveries so far, and objects of all accounts.
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.inner.counters.read();
+        stats.webhooks = self.inner.deliveries.counts();
+        stats.faults_waiting = lock(&self.inner.faults).len();
+        for side in self.sides() {
+            for (object, count) in side.read().counts() {
+                *stats.objects.entry(object.to_owned()).or_default() += count;
+            }
+        }
+        stats
+    }
+
+    /// Adds a fault for coming calls or deliveries; false if too many wait.
+    pub fn add_fault(&self, fault: Fault) -> bool {
+        lock(&self.inner.faults).add(fault)
+    }
+
+    /// Forgets the faults that wait.
+    pub fn clear_faults(&self) {
+        lock(&self.inner.faults).clear();
+    }
+
+    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
+        lock(&self.inner.faults)
+    }
+
+    /// The present second of simulated time.
+    pub fn now(&self) -> i64 {
+        self.inner.options.clock.now().seconds() + self.inner.ahead.load(Ordering::Relaxed)
+    }
+
+    /// Moves simulated time and does everything that falls due on the way: renewals, payouts, money becoming available.
+    pub fn advance(&self, by: Duration) -> Result<i64, SimulatorError> {
+        let asked = i64::try_from(by.as_secs()).unwrap_or(i64::MAX);
+        if asked > ADVANCE_MAX_SECONDS {
+            return Err(SimulatorError::TooFar { asked, max: ADVANCE_MAX_SECONDS });
+        }
+        self.inner.ahead.fetch_add(asked, Ordering::Relaxed);
+        for side in self.sides() {
+            self.pass_time(&side);
+        }
+        Ok(self.now())
+    }
+
+    /// Does what has fallen due in one account. Nothing happens by itself: time passes when it is moved, and while
+    /// there is traffic, so that a test's business stands still between two looks.
+    pub(crate) fn pass_time(&self, side: &Arc<Side>) {
+        let until = self.now();
+        self.work(side, None, |work| {
+            loop {
+                let midnight = midnight(work.book.paid_out_until) + DAY;
+                let payout_is_next = midnight <= until && work.book.due.first().is_none_or(|(at, _)| midnight <= *at);
+                if payout_is_next {
+                    work.now = midnight;
+                    work.book.paid_out_until = midnight;
+                    if work.book.weekly_payouts && weekday(midnight) != 0 {
+                        continue;
+                    }
+                    for payout in payout::sweep(work.book, work.ids, midnight, midnight) {
+                        work.emit("payout.created", &payout);
+                    }
+                    continue;
+                }
+                let Some((at, due)) = work.book.next_due(until) else { break };
+                work.now = at;
+                // What is due may have been cancelled or deleted meanwhile: then there is nothing to do.
+                let _ = match due {
+                    Due::Available(id) => {
+                        balance_transaction::become_available(work, &id);
+                        Ok(())
+                    }
+                    Due::Arrive(id) => {
+                        payout::arrive(work, &id);
+                        Ok(())
+                    }
+                    Due::Collect(id) => subscription::collect(work, &id),
+                    Due::Renew(id) => subscription::renew(work, &id),
+                };
+            }
+        });
+    }
+
+    /// Runs a verb on one account's book and hands its deliveries on.
+    pub(crate) fn work<T>(&self, side: &Arc<Side>, cause: Option<Cause>, run: impl FnOnce(&mut Work<'_>) -> T) -> T {
+        let mut book = side.write();
+        let mut work = Work { book: &mut book, ids: &self.inner.ids, now: self.now(), cause, deliveries: Vec::new() };
+        let outcome = run(&mut work);
+        let deliveries = std::mem::take(&mut work.deliveries);
+        drop(book);
+        if !deliveries.is_empty() {
+            self.enqueue(side, deliveries);
+        }
+        outcome
+    }
+
+    pub(crate) fn keys_mut(&self) -> RwLockWriteGuard<'_, Keys> {
+        self.inner.keys.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn keys(&self) -> RwLockReadGuard<'_, Keys> {
+        self.inner.keys.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One account in one mode.
+    pub(crate) fn side(&self, account: &str, livemode: bool) -> Result<Arc<Side>, SimulatorError> {
+        let accounts = self.inner.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        let account = accounts.get(account).ok_or_else(|| SimulatorError::NoAccount(account.to_owned()))?;
+        Ok(if livemode { account.live.clone() } else { account.test.clone() })
+    }
+
+    fn sides(&self) -> Vec<Arc<Side>> {
+        let accounts = self.inner.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        accounts.values().flat_map(|account| [account.test.clone(), account.live.clone()]).collect()
+    }
+}
