@@ -21,6 +21,7 @@ mod postgres;
 pub mod serve;
 mod sqlite;
 pub mod stage;
+pub mod stripe;
 pub mod wait;
 
 pub use call::{Answer, Call};
@@ -29,4 +30,5 @@ pub use postgres::POSTGRES_URL;
 pub use serve::Served;
 pub use stage::{START, Stage, run};
 pub use store::Engine;
+pub use stripe::SimulatedStripe;
 pub use wait::wait_for;

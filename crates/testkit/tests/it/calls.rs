@@ -10,10 +10,6 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use testkit::{Call, Served};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
 
 fn router() -> Router {
     Router::new()
@@ -71,13 +67,7 @@ async fn another_status_than_expected_shows_the_answer() {
 
 #[tokio::test]
 async fn a_served_router_answers_on_its_port_until_it_is_stopped() {
-    let ask = async |address: SocketAddr| -> std::io::Result<String> {
-        let mut stream = TcpStream::connect(address).await?;
-        stream.write_all(b"GET /where HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        Ok(answer)
-    };
+    let ask = |address| crate::get(address, "/where", "");
     let served = Served::start(router()).await;
     assert!(ask(served.address()).await.unwrap().ends_with("127.0.0.1"));
     assert_eq!(served.url("/where"), format!("http://{}/where", served.address()));
