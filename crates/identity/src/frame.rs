@@ -94,10 +94,12 @@ pub async fn pages_layer(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let frame = frame_of(&parts);
     let request_id = request_id(&parts.headers);
+    let path = parts.uri.path().to_owned();
     let response = next.run(Request::from_parts(parts, body)).await;
-    match response.extensions().get::<Problem>() {
+    let problem = response.extensions().get::<Problem>().cloned().or_else(|| bare_error(&response, &path));
+    match problem {
         Some(problem) => {
-            let page = problem_page(problem, frame.as_ref(), request_id);
+            let page = problem_page(&problem, frame.as_ref(), request_id);
             let (mut head, _) = response.into_parts();
             head.headers.remove(header::CONTENT_LENGTH);
             head.headers.remove(header::CONTENT_TYPE);
@@ -105,6 +107,37 @@ pub async fn pages_layer(request: Request, next: Next) -> Response {
         }
         None => response,
     }
+}
+
+/// An error that the router itself answered, in a word or none: an unknown address, a form that cannot be read.
+fn bare_error(response: &Response, path: &str) -> Option<Problem> {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    if !(status.is_client_error() || status.is_server_error())
+        || kind.is_some_and(|kind| !kind.starts_with("text/plain"))
+    {
+        return None;
+    }
+    let problem = match status {
+        StatusCode::NOT_FOUND => Problem::not_found("page", path),
+        StatusCode::METHOD_NOT_ALLOWED => Problem::new(
+            status,
+            "method_not_allowed",
+            "Not possible here",
+            format!("`{path}` cannot be asked for in this way."),
+        )
+        .what_to_do("Go back and use the page's own links and buttons."),
+        _ if status.is_client_error() => Problem::new(
+            status,
+            "bad_request",
+            "The request cannot be understood",
+            "What the page sent could not be understood; nothing was changed.",
+        )
+        .what_to_do("Go back, load the page again and try once more."),
+        _ => Problem::new(status, "internal", "A fault of Bursar", "The request failed by a fault of ours.")
+            .what_to_do("Try again; if it stays, report it with the request id."),
+    };
+    Some(problem)
 }
 
 fn problem_page(problem: &Problem, frame: Option<&ui::Frame>, request_id: Option<String>) -> maud::Markup {

@@ -40,6 +40,13 @@ async fn problems_are_pages_for_people_and_json_for_programs(stage: Stage) {
     for part in ["evt_1", "not_found", "Check the id", "Your business", "href=\"/inbox\""] {
         assert!(page.text().contains(part), "{part} is missing");
     }
+    // What no route knows, and what cannot be read, is shown in the frame as well.
+    let nowhere = world.send(by_browser(Call::get("/nowhere")).cookie(COOKIE, &session)).await.expect(404).text();
+    assert!(nowhere.contains("/nowhere") && nowhere.contains("Your business"));
+    let switch = crate::from_own_page(Call::post("/environment")).cookie(COOKIE, &session).form("environment=staging");
+    let unread = world.send(switch).await.expect(422).text();
+    assert!(unread.contains("bad_request") && unread.contains("Your business"));
+    world.send(Call::get("/nowhere").bearer(&world.token)).await.expect(404);
     let bare = world.send(by_browser(Call::get("/gone"))).await.expect(404).text();
     assert!(bare.contains("evt_1") && !bare.contains("Your business"), "a stranger sees no frame");
 }

@@ -16,7 +16,6 @@ testkit::on_both_engines!(
     another_sites_page_changes_nothing,
     after_signing_in_one_is_where_one_wanted_to_be,
     over_tls_the_cookie_is_for_tls_only,
-    another_node_sees_the_end_of_a_session,
 );
 
 async fn whose(world: &World, session: &str) -> u16 {
@@ -182,11 +181,13 @@ async fn over_tls_the_cookie_is_for_tls_only(stage: Stage) {
     assert_eq!(whose(&world, session).await, 401, "the plain name counts for nothing there");
 }
 
-async fn another_node_sees_the_end_of_a_session(stage: Stage) {
-    if stage.engine() == testkit::Engine::Sqlite {
-        // One process a folder: there is no other node.
-        return;
-    }
+/// On PostgreSQL only: SQLite's folder belongs to one process.
+#[test]
+fn another_node_sees_the_end_of_a_session() {
+    testkit::run(testkit::Engine::Postgres, "another_node_sees_the_end_of_a_session", ends_on_another_node);
+}
+
+async fn ends_on_another_node(stage: Stage) {
     let world = World::new(&stage).await;
     let session = world.sign_in().await;
     let other_store = store::Store::open(&stage.options()).await.unwrap();

@@ -6,12 +6,17 @@ use kit::{Environment, ExposeSecret, Secret, TenantId};
 use testkit::{Call, Stage};
 
 testkit::on_both_engines!(
+    every_statement_is_understood,
     the_first_start_makes_an_organization_and_tells_a_token_once,
     many_nodes_may_start_at_once,
     a_configured_token_replaces_the_other_and_ends_its_sessions,
     a_token_that_could_be_guessed_is_refused,
     tenants_are_found_by_their_number,
 );
+
+async fn every_statement_is_understood(stage: Stage) {
+    assert!(stage.store.prepare_all().await.unwrap() > 20);
+}
 
 async fn the_first_start_makes_an_organization_and_tells_a_token_once(stage: Stage) {
     let identity = Identity::open(base(&stage));

@@ -8,6 +8,7 @@ use testkit::{Logs, Stage, wait_for};
 use vault::{Purpose, Vault};
 
 testkit::on_both_engines!(
+    every_statement_is_understood,
     secrets_come_back_newest_first_until_they_are_retired,
     what_stands_in_the_database_is_not_the_secret,
     a_secret_moved_to_another_row_is_refused,
@@ -26,6 +27,10 @@ async fn opened(stage: &Stage, vault: &Vault, owner: &str) -> Result<Vec<String>
     let mut tx = stage.store.read(TENANT).await.unwrap();
     let secrets = vault.unseal(&mut tx, Purpose::WebhookSecret, owner).await.map_err(|error| error.code())?;
     Ok(secrets.iter().map(|secret| secret.expose_secret().to_owned()).collect())
+}
+
+async fn every_statement_is_understood(stage: Stage) {
+    assert!(stage.store.prepare_all().await.unwrap() > 20);
 }
 
 async fn secrets_come_back_newest_first_until_they_are_retired(stage: Stage) {
