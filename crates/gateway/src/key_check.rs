@@ -12,8 +12,8 @@ use stripe::{
 
 /// Probes under way at once: few enough to leave the account's limit to others.
 const PROBES_AT_ONCE: usize = 6;
-/// The permission to read the account itself.
-const ACCOUNT_PERMISSION: &str = "rak_connected_account_read";
+/// The permission to read the account itself, as refusals name it.
+const ACCOUNT_PERMISSION: &str = "rak_accounts_kyc_basic_read";
 
 /// What a key is and can do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -107,9 +107,12 @@ pub(crate) async fn check(
     let account = match gateway.call_with_key(key, environment, api_base, api::account()).await {
         Ok(answer) => Some(answer.response.read::<Account>().map_err(GatewayError::Stripe)?),
         Err(error) => {
+            let account = account_named_in(&error);
             let permission = lacking(&error, ACCOUNT_PERMISSION).ok_or(error)?;
-            permissions.push(PermissionProbe { object: "account", permission, granted: false });
-            None
+            if account.is_none() {
+                permissions.push(PermissionProbe { object: "account", permission, granted: false });
+            }
+            account
         }
     };
     let latency_ms = watch.elapsed_ms();
@@ -191,6 +194,16 @@ fn lacking(error: &GatewayError, usual: &str) -> Option<String> {
         ErrorClass::Permission { permission } => Some(permission.unwrap_or_else(|| usual.to_owned())),
         _ => None,
     }
+}
+
+/// Restricted keys cannot be given the permission to read their account, but Stripe's refusal names the account: "…
+/// does not have the required permissions for this endpoint on account 'acct_…'".
+fn account_named_in(error: &GatewayError) -> Option<Account> {
+    let ErrorClass::Permission { .. } = error.class()? else { return None };
+    let message = &error.api_error()?.message;
+    let named = &message[message.find("acct_")?..];
+    let end = named.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').unwrap_or(named.len());
+    Some(Account { id: named[..end].to_owned(), email: None, business_profile: None, settings: None })
 }
 
 /// A key whose prefix does not say belongs where its balance does.
