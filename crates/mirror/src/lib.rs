@@ -3,9 +3,10 @@
 //! Read in this order: [`observation`] what is learned, [`order`] which version is newer, [`projection`] what features
 //! make of it, [`absorb`] the door itself and [`door`] who comes in by it; then how the copy is filled and kept in step:
 //! [`sync`] jobs, [`range`] and [`backfill`] the full listing, [`incremental`] the event list, `reread` objects read
-//! again; [`mirror`] the mirror as others hold it. The SQL is in `store`.
+//! again; [`progress`] how far a sync is; [`mirror`] the mirror as others hold it. The SQL is in `store`.
 
 pub mod absorb;
+mod api;
 mod backfill;
 pub mod door;
 pub mod error;
@@ -15,11 +16,14 @@ pub mod mirror;
 pub mod observation;
 pub mod order;
 mod page;
+mod pages;
+pub mod progress;
 pub mod projection;
 pub mod range;
 mod reread;
 mod store;
 pub mod sync;
+mod view;
 
 pub use absorb::{Absorbed, Absorber};
 pub use error::MirrorError;
@@ -43,9 +47,11 @@ pub const SYNCED: &str = "connection.synced";
 pub fn slice(mirror: &Mirror) -> platform::Slice {
     platform::Slice {
         name: "mirror",
+        routes: api::routes(mirror.clone()).merge(pages::routes(mirror.clone())),
         jobs: jobs::kinds(mirror),
         schedules: jobs::schedules(),
         subscribers: jobs::subscribers(mirror),
+        nav: vec![platform::NavItem { label: "Integrations", href: "/connections", icon: "integrations", order: 70 }],
         ..platform::Slice::default()
     }
 }

@@ -192,8 +192,9 @@ mod tests {
 
         #[test]
         fn what_cannot_be_ordered_is_never_passed_over((once, _) in shuffled()) {
-            let whole: Vec<&Seen> = once.iter().filter(|seen| seen.3 < 8).collect();
-            prop_assume!(whole.len() == once.len());
+            // Without deletions, since what is gone is not read again.
+            let once: Vec<Seen> = once.iter().map(|seen| (seen.0, seen.1, seen.2, 0)).collect();
+            let whole: Vec<&Seen> = once.iter().collect();
             let newest_begin = whole.iter().map(|seen| seen.0).max().unwrap();
             let (version, body) = merged(&once).unwrap();
             let letter = |seen: &Seen| ["a", "b", "c"][usize::from(seen.2 % 3)];

@@ -216,6 +216,7 @@ pub struct KindCount {
     /// How many wait to be read again.
     pub contested: i64,
     /// When one of them last changed, in microseconds since 1970.
+    #[serde(serialize_with = "crate::progress::time_text")]
     pub changed_at: i64,
 }
 

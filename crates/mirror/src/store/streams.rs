@@ -12,16 +12,22 @@ pub struct Stream {
     /// Everything before this event was read; none while the account has none.
     pub anchor_event_id: Option<String>,
     /// When the anchor was created, in microseconds since 1970.
+    #[serde(serialize_with = "crate::progress::time_text")]
     pub anchor_at: i64,
     /// When the newest event that was seen in the list was created.
+    #[serde(serialize_with = "crate::progress::some_time_text")]
     pub newest_event_at: Option<i64>,
     /// When the list was last read to its end.
+    #[serde(serialize_with = "crate::progress::some_time_text")]
     pub last_sweep_at: Option<i64>,
     /// Balance transactions created before this time were read.
+    #[serde(serialize_with = "crate::progress::time_text")]
     pub balance_through_at: i64,
     /// When they were last listed.
+    #[serde(serialize_with = "crate::progress::some_time_text")]
     pub last_balance_read_at: Option<i64>,
     /// When a page was last read again to look for changes that no event told of.
+    #[serde(serialize_with = "crate::progress::some_time_text")]
     pub last_sample_at: Option<i64>,
 }
 
@@ -70,10 +76,13 @@ pub struct Coverage {
     /// Why it is not complete.
     pub reason: Option<String>,
     /// The oldest creation time that is covered, in microseconds since 1970; none for everything.
+    #[serde(serialize_with = "crate::progress::some_time_text")]
     pub covered_from: Option<i64>,
     /// The newest creation time that was listed; what came later comes by events.
+    #[serde(serialize_with = "crate::progress::some_time_text")]
     pub covered_until: Option<i64>,
     /// When this last changed.
+    #[serde(serialize_with = "crate::progress::time_text")]
     pub changed_at: i64,
 }
 

@@ -23,12 +23,16 @@ pub struct SyncJob {
     /// Why it was made: `connected`, `schedule`, `person`, `downtime`.
     pub requested_by: String,
     /// When it was asked for, in microseconds since 1970.
+    #[serde(serialize_with = "crate::progress::time_text")]
     pub created_at: i64,
     /// When it began, in microseconds since 1970.
+    #[serde(serialize_with = "crate::progress::some_time_text")]
     pub started_at: Option<i64>,
     /// When it ended, in microseconds since 1970.
+    #[serde(serialize_with = "crate::progress::some_time_text")]
     pub finished_at: Option<i64>,
     /// Nothing created after this moment is listed; in microseconds since 1970.
+    #[serde(serialize_with = "crate::progress::some_time_text")]
     pub ceiling_at: Option<i64>,
     /// Stable code of what ended it.
     pub error_code: Option<String>,
