@@ -1,10 +1,10 @@
 //! Two engines behind one query type.
 //!
-//! SQL is written as SQL, once, with [`sql!`]; where the dialects differ the difference is spelled inside the
+//! SQL is written as SQL, once, with [`sql!`](macro@sql); where the dialects differ the difference is spelled inside the
 //! statement. Every query runs in a transaction that knows whose rows it may see: a [`TenantTx`] sees one tenant's,
 //! a [`SystemTx`] only the queues that serve all tenants. PostgreSQL's row-level security checks both again.
 //!
-//! Read in this order: [`sql`], [`query`], [`tx`], [`engine`], [`migrate`], [`grouped`], [`wake`], [`error`].
+//! Read in this order: [`sql`](mod@sql), [`query`], [`tx`], [`engine`], [`migrate`], [`grouped`], [`wake`], [`error`].
 
 pub mod engine;
 pub mod error;
@@ -12,6 +12,7 @@ pub mod grouped;
 pub mod migrate;
 pub mod query;
 pub mod sql;
+pub mod throwaway;
 pub mod tx;
 pub mod wake;
 

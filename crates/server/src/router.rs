@@ -1,0 +1,103 @@
+//! How a request reaches a slice: other spellings, request id, limits, who is calling, idempotency, pages.
+
+use crate::{aliases, health};
+use axum::{
+    Extension, Router,
+    body::Body,
+    extract::{DefaultBodyLimit, Request},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use identity::Identity;
+use kit::Stopwatch;
+use platform::{Base, CancellationToken, NavItem, Problem, Slice};
+use std::sync::Arc;
+use tower::ServiceExt;
+
+/// Longest body of an API request; slices that need more or less say so on their routes.
+const MAX_BODY_BYTES: usize = 2 << 20;
+static REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+
+/// A request's id, in its extensions and in the answer's header.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
+/// The router of one node: every slice's routes under the common layers.
+pub fn router(base: &Base, identity: &Identity, slices: &mut [Slice], stopping: CancellationToken) -> Router {
+    let mut nav: Vec<NavItem> = slices.iter_mut().flat_map(|slice| std::mem::take(&mut slice.nav)).collect();
+    nav.sort_by_key(|item| item.order);
+    let mut routes = Router::new();
+    for slice in slices {
+        routes = routes.merge(std::mem::take(&mut slice.routes));
+    }
+    let routes = routes
+        .merge(ui::assets_router())
+        .fallback(unknown_route)
+        .layer(middleware::from_fn_with_state(base.clone(), platform::idempotency::layer))
+        .layer(middleware::from_fn(identity::pages_layer))
+        .layer(middleware::from_fn_with_state(identity.clone(), identity::layer))
+        .layer(Extension(Arc::new(nav)))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .merge(health::routes(base.clone(), stopping))
+        .layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(base.clone(), common));
+    // Spellings are changed before a route is looked up, so this stands outside of the router.
+    Router::new().fallback(move |mut request: Request| {
+        let routes = routes.clone();
+        async move {
+            if let Some(uri) = aliases::canonical(request.method(), request.uri()) {
+                *request.uri_mut() = uri;
+            }
+            routes.oneshot(request).await
+        }
+    })
+}
+
+async fn unknown_route(request: Request) -> Problem {
+    let (method, path) = (request.method(), request.uri().path());
+    Problem::new(StatusCode::NOT_FOUND, "unknown_route", "Not found", format!("There is nothing at {method} {path}."))
+        .what_to_do("Check the address and the method.")
+}
+
+/// Request id, headers that keep browsers safe, and one line of log.
+async fn common(axum::extract::State(base): axum::extract::State<Base>, mut request: Request, next: Next) -> Response {
+    let watch = Stopwatch::start();
+    let id = kit::Id::new("req", base.now(), &*base.randomness).to_string();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    request.extensions_mut().insert(RequestId(id.clone()));
+    // Layers of lower crates read it from the header, since they do not know this crate.
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        request.headers_mut().insert(&REQUEST_ID, value);
+    }
+    let mut response = next.run(request).await;
+    let status = response.status().as_u16();
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        headers.insert(&REQUEST_ID, value);
+    }
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    let duration_ms = watch.elapsed_ms();
+    if status >= 500 {
+        tracing::warn!(request.id = id, %method, path, status, duration_ms, "request failed");
+    } else {
+        tracing::debug!(request.id = id, %method, path, status, duration_ms, "request answered");
+    }
+    response
+}
+
+fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response<Body> {
+    let text = panic.downcast_ref::<&str>().copied().map(str::to_owned).or_else(|| panic.downcast_ref::<String>().cloned());
+    tracing::error!(panic = text, "a handler panicked");
+    let title = "A fault of Bursar";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", title, "The request failed by a fault of ours.")
+        .what_to_do("Try again; if it stays, report it with the request id.")
+        .into_response()
+}
