@@ -5,6 +5,7 @@ use crate::{
     door::EventWrite,
     event::Facts,
     pace::Pressure,
+    pages::Live,
     refusals::{RefusalCount, Refusals},
     source::Allowlist,
     store,
@@ -59,6 +60,7 @@ pub(crate) struct Inner {
     pub(crate) pressure: Arc<Pressure>,
     pub(crate) waiting_bytes: Arc<Semaphore>,
     pub(crate) refusals: Refusals,
+    pub(crate) live: Live,
 }
 
 /// What became of events that were handed in.
@@ -86,7 +88,7 @@ pub struct ReplayFilter {
 }
 
 /// Which events to list.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventFilter {
     /// In this state.
     pub state: Option<State>,
@@ -231,6 +233,7 @@ impl Inbox {
                 pressure: Arc::default(),
                 waiting_bytes: Arc::new(Semaphore::new(MAX_WAITING_BYTES)),
                 refusals: Refusals::default(),
+                live: Live::default(),
             }),
         }
     }

@@ -12,6 +12,7 @@ pub mod door;
 pub mod error;
 pub mod event;
 pub mod inbox;
+mod lag;
 pub mod pace;
 mod pages;
 pub mod processor;
@@ -44,11 +45,14 @@ pub fn slice(inbox: &Inbox, sink: Arc<dyn EventSink>) -> Slice {
         name: "inbox",
         routes: door::routes(inbox.clone()).merge(api::routes(inbox.clone())).merge(pages::routes(inbox.clone())),
         subscribers: vec![inbox::eraser(inbox)],
-        background: vec![Background {
-            name: "inbox.processor",
-            role: Roles::WORKER,
-            run: Box::new(move |stopping| Box::pin(processor::run(processing, sink, stopping))),
-        }],
+        background: vec![
+            Background {
+                name: "inbox.processor",
+                role: Roles::WORKER,
+                run: Box::new(move |stopping| Box::pin(processor::run(processing, sink, stopping))),
+            },
+            pages::closing(inbox),
+        ],
         nav: vec![NavItem { label: "Inbox", href: "/inbox", icon: "inbox", order: 80 }],
         ..Slice::default()
     }

@@ -61,6 +61,8 @@ struct Processor {
     sink: Arc<dyn EventSink>,
     pace: Pace,
     deliveries_seen: u64,
+    /// How long the oldest untried event of the last batch had waited.
+    lag: Duration,
 }
 
 /// What one look at the inbox did.
@@ -95,7 +97,7 @@ impl From<StoreError> for Failure {
 impl Processor {
     fn new(inbox: Inbox, sink: Arc<dyn EventSink>) -> Processor {
         let pace = Pace::new(inbox.inner.base.store.engine());
-        Processor { inbox, sink, pace, deliveries_seen: 0 }
+        Processor { inbox, sink, pace, deliveries_seen: 0, lag: Duration::ZERO }
     }
 
     /// One batch of each tenant that has something due.
@@ -143,13 +145,14 @@ impl Processor {
     async fn batch(&mut self, tenant: TenantId) -> ::store::Result<usize> {
         let base = self.inbox.inner.base.clone();
         let deliveries = self.inbox.inner.pressure.total();
-        let limit = self.pace.batch(deliveries != self.deliveries_seen);
+        let limit = self.pace.batch(deliveries != self.deliveries_seen, self.lag);
         self.deliveries_seen = deliveries;
 
         let Some(Taken { mut tx, batch, held }) = self.take(tenant, base.now(), limit).await? else { return Ok(0) };
         // Events that failed before go one by one: in a batch they would fail their neighbours again each time.
         let (fresh, tried): (Vec<Due>, Vec<Due>) = batch.into_iter().partition(|due| due.retry_count == 0);
         let taken = fresh.len() + tried.len();
+        self.lag = fresh.first().map_or(Duration::ZERO, |due| base.now().since(due.due_at));
         let mut parts: Vec<Vec<Due>> = tried.into_iter().map(|due| vec![due]).collect();
         if fresh.is_empty() {
             tx.rollback().await?;

@@ -134,6 +134,8 @@ pub(crate) struct Due {
     pub(crate) event: StoredEvent,
     pub(crate) source: Source,
     pub(crate) retry_count: u32,
+    /// Since when it was due.
+    pub(crate) due_at: Time,
 }
 
 #[derive(sqlx::FromRow)]
@@ -150,6 +152,7 @@ struct DueRow {
     thin: bool,
     source: String,
     retry_count: i64,
+    due_at: i64,
     body: String,
 }
 
@@ -160,6 +163,7 @@ impl DueRow {
         Ok(Due {
             source,
             retry_count: u32::try_from(self.retry_count).unwrap_or(u32::MAX),
+            due_at: Time::from_micros(self.due_at),
             event: StoredEvent {
                 event_id: self.event_id,
                 connection_id: ConnectionId::from_text(self.connection_id),
@@ -182,7 +186,7 @@ impl DueRow {
 pub(crate) async fn take_due(tx: &mut TenantTx, now: Time, limit: u32) -> Result<Vec<Due>> {
     let rows: Vec<DueRow> = q(sql!(
         "SELECT e.connection_id, e.event_id, e.account_id, e.event_type, e.api_version, e.event_created, e.received_at,
-                e.object_type, e.object_id, e.thin, e.source, e.retry_count, p.body
+                e.object_type, e.object_id, e.thin, e.source, e.retry_count, e.next_try_at AS due_at, p.body
          FROM inbox_events e
          JOIN inbox_payloads p ON p.tenant_id = e.tenant_id AND p.connection_id = e.connection_id AND p.event_id = e.event_id
          WHERE e.tenant_id = $1 AND e.next_try_at <= $2 ORDER BY e.next_try_at LIMIT $3 "
