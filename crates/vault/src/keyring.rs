@@ -7,7 +7,7 @@ use kit::{ExposeSecret, Randomness, Secret, Time, time::civil_from_days};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 use zeroize::Zeroizing;
@@ -26,6 +26,8 @@ const MOST_ID_CHARACTERS: usize = 32;
 pub struct Keyring {
     /// Never empty, no name twice.
     keys: Arc<[Key]>,
+    /// The file they were read from, if they were.
+    file: Option<Arc<Path>>,
 }
 
 pub(crate) struct Key {
@@ -52,7 +54,7 @@ impl Keyring {
         match keys.len() {
             0 => Err(bad("there is no key".to_owned())),
             count if count > MOST_KEYS => Err(bad(format!("{count} keys are more than {MOST_KEYS}"))),
-            _ => Ok(Keyring { keys: keys.into() }),
+            _ => Ok(Keyring { keys: keys.into(), file: None }),
         }
     }
 
@@ -62,15 +64,45 @@ impl Keyring {
     /// `vault_key_file`, `vault_keys_bad`.
     pub fn load_or_create(data_dir: &Path, now: Time, randomness: &dyn Randomness) -> Result<Keyring> {
         let path = data_dir.join(KEY_FILE);
-        let failed =
-            |error: io::Error| VaultError::KeyFile { path: path.display().to_string(), reason: error.to_string() };
-        if !fs::exists(&path).map_err(failed)? {
-            fs::create_dir_all(data_dir).map_err(failed)?;
-            create(&path, &Keyring::generate_entry(now, randomness)).map_err(failed)?;
+        if !fs::exists(&path).map_err(|error| unusable(&path, &error))? {
+            fs::create_dir_all(data_dir).map_err(|error| unusable(&path, &error))?;
+            create(&path, &Keyring::generate_entry(now, randomness)).map_err(|error| unusable(&path, &error))?;
         }
-        warn_if_others_can_read(&path);
-        let text = Zeroizing::new(fs::read_to_string(&path).map_err(failed)?);
-        Keyring::parse(&Secret::from(text.as_str()))
+        Keyring::read_file(&path)
+    }
+
+    /// Puts a fresh key in front of those in the data folder's `vault.keys`, making the file if it is not there.
+    /// Answers the key's name. A node that runs takes it up with its next rotation, or at its next start.
+    ///
+    /// # Errors
+    /// `vault_key_file`, `vault_keys_bad`.
+    pub fn add_to_folder(data_dir: &Path, now: Time, randomness: &dyn Randomness) -> Result<String> {
+        let path = data_dir.join(KEY_FILE);
+        let entry = Keyring::generate_entry(now, randomness);
+        let old = if fs::exists(&path).map_err(|error| unusable(&path, &error))? {
+            Keyring::read_file(&path)?;
+            Zeroizing::new(fs::read_to_string(&path).map_err(|error| unusable(&path, &error))?)
+        } else {
+            fs::create_dir_all(data_dir).map_err(|error| unusable(&path, &error))?;
+            Zeroizing::default()
+        };
+        let text = Secret::from(format!("{}\n{}", entry.expose_secret(), old.trim_end()).trim_end());
+        // What would be refused at the next start must not be written.
+        let keyring = Keyring::parse(&text)?;
+        replace(&path, &text).map_err(|error| unusable(&path, &error))?;
+        Ok(keyring.newest().id.clone())
+    }
+
+    /// Reads the file again that these keys came from, if they came from one.
+    pub(crate) fn read_again(&self) -> Result<Option<Keyring>> {
+        self.file.as_deref().map(Keyring::read_file).transpose()
+    }
+
+    fn read_file(path: &Path) -> Result<Keyring> {
+        warn_if_others_can_read(path);
+        let text = Zeroizing::new(fs::read_to_string(path).map_err(|error| unusable(path, &error))?);
+        let keyring = Keyring::parse(&Secret::from(text.as_str()))?;
+        Ok(Keyring { file: Some(path.into()), ..keyring })
     }
 
     /// A fresh entry `id:base64`, to be put in front of the others. Its name tells the day it was made.
@@ -106,6 +138,10 @@ impl std::fmt::Debug for Keyring {
     }
 }
 
+fn unusable(path: &Path, error: &io::Error) -> VaultError {
+    VaultError::KeyFile { path: path.display().to_string(), reason: error.to_string() }
+}
+
 fn bad(reason: String) -> VaultError {
     VaultError::BadKeyring { reason }
 }
@@ -127,12 +163,8 @@ fn parse_entry(entry: &str) -> Result<Key, String> {
 
 /// Writes the whole file under another name first: a crash in between must not leave an empty key file, and of two
 /// programs starting at once one wins and both use its key.
-fn create(path: &Path, entry: &Secret) -> io::Result<()> {
-    let draft = path.with_extension(format!("keys.{}", std::process::id()));
-    let mut file = private_file(&draft)?;
-    file.write_all(entry.expose_secret().as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
+fn create(path: &Path, text: &Secret) -> io::Result<()> {
+    let draft = draft(path, text)?;
     let linked = match fs::hard_link(&draft, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         // Some file systems know no links; there the data folder's lock is what keeps a second program away.
@@ -140,11 +172,32 @@ fn create(path: &Path, entry: &Secret) -> io::Result<()> {
         Ok(()) => Ok(()),
     };
     let removed = fs::remove_file(&draft);
+    sync_folder_of(path);
+    linked.and(removed)
+}
+
+/// Puts another text in the file's place, at once.
+fn replace(path: &Path, text: &Secret) -> io::Result<()> {
+    fs::rename(draft(path, text)?, path)?;
+    sync_folder_of(path);
+    Ok(())
+}
+
+/// The text under another name, durable and readable for its owner only.
+fn draft(path: &Path, text: &Secret) -> io::Result<PathBuf> {
+    let draft = path.with_extension(format!("keys.{}", std::process::id()));
+    let mut file = private_file(&draft)?;
+    file.write_all(text.expose_secret().as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
+    Ok(draft)
+}
+
+/// Not every system can sync a folder; where it can, a file's new name survives a power cut too.
+fn sync_folder_of(path: &Path) {
     if let Some(Ok(folder)) = path.parent().map(File::open) {
-        // Not every system can sync a folder; where it can, the name survives a power cut too.
         let _ = folder.sync_all();
     }
-    linked.and(removed)
 }
 
 fn private_file(path: &Path) -> io::Result<File> {
@@ -234,7 +287,18 @@ mod tests {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(fs::metadata(data_dir.join(KEY_FILE)).unwrap().permissions().mode() & 0o777, 0o600);
         }
+        let added = Keyring::add_to_folder(&data_dir, Time::from_seconds(0), &SeededRandomness::new(4)).unwrap();
+        let both = make(5);
+        assert_eq!(both.ids().next(), Some(added.as_str()), "the new key is the newest");
+        assert!(format!("{both:?}").ends_with(&first[1..]), "the old one stays behind it");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(fs::metadata(data_dir.join(KEY_FILE)).unwrap().permissions().mode() & 0o777, 0o600);
+        }
         fs::write(data_dir.join(KEY_FILE), "").unwrap();
+        let refused = Keyring::add_to_folder(&data_dir, Time::from_seconds(0), &SeededRandomness::new(3));
+        assert_eq!(refused.unwrap_err().code(), "vault_keys_bad", "nothing is built on a broken file");
         let refused = Keyring::load_or_create(&data_dir, Time::from_seconds(0), &SeededRandomness::new(3));
         assert_eq!(refused.unwrap_err().code(), "vault_keys_bad", "an emptied file is told, never replaced");
         let nowhere = folder.path().join("file");

@@ -237,10 +237,11 @@ impl Vault {
     }
 
     fn link(&self, connection: &Connection, rows: &[&SecretRow]) -> Result<Linked> {
+        let keyring = self.keyring();
         let opened = |purpose: Purpose| {
             rows.iter()
                 .filter(move |row| row.purpose == purpose.as_str())
-                .map(|row| seal::open(&self.inner.keyring, row.binding(&row.secret_id()), &row.key_id, &row.sealed))
+                .map(|row| seal::open(&keyring, row.binding(&row.secret_id()), &row.key_id, &row.sealed))
         };
         let missing = || VaultError::Missing { owner: connection.id.to_string(), purpose: Purpose::ApiKey };
         let linked = Linked {

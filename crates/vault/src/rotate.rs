@@ -16,10 +16,8 @@ const MOST_NAMED: usize = 100;
 pub struct RotateProgress {
     /// Secrets that were not under the newest key at the start.
     pub total: u64,
-    /// Re-sealed so far, by this run.
-    pub resealed: u64,
-    /// That could not be opened.
-    pub refused: u64,
+    /// Of these, looked at so far: re-sealed by this run or another, or refused.
+    pub done: u64,
 }
 
 /// What a rotation did.
@@ -58,33 +56,39 @@ pub struct KeyUsage {
 }
 
 impl Vault {
-    /// Re-seals with the newest key whatever is under another. `progress` is told after every step.
+    /// Re-seals with the newest key whatever is under another. `progress` is told after every step. Keys that were
+    /// added to the key file meanwhile are taken up first.
     ///
     /// A secret that does not open stays as it is and is named in the report; the others go on.
+    ///
+    /// # Errors
+    /// `vault_key_file`, `vault_keys_bad`, and the database's.
     pub async fn rotate(&self, mut progress: impl FnMut(RotateProgress) + Send) -> Result<RotateReport> {
-        let inner = &self.inner;
-        let newest = inner.keyring.newest().id.as_str();
+        self.take_up_keys()?;
+        let (inner, keyring) = (&self.inner, self.keyring());
+        let newest = keyring.newest().id.as_str();
         let mut report = RotateReport { key_id: newest.to_owned(), ..RotateReport::default() };
         let total = {
             let mut tx = inner.base.store.read_system().await?;
             store::count_not_under(&mut tx, newest).await?
         };
         let mut after = (TenantId(i64::MIN), String::new());
+        let mut done = 0;
         loop {
-            progress(RotateProgress { total, resealed: report.resealed, refused: report.refused });
+            progress(RotateProgress { total, done });
             let rows = {
                 let mut tx = inner.base.store.read_system().await?;
                 store::not_under(&mut tx, newest, &after, STEP).await?
             };
             let Some(last) = rows.last() else { return Ok(report) };
             after = (TenantId(last.tenant_id), last.id.clone());
+            done += rows.len() as u64;
             // The ciphers work outside the transaction: the writer is held for the writes alone.
             let mut resealed = Vec::with_capacity(rows.len());
             for row in &rows {
                 let id = row.secret_id();
-                let opened = seal::open(&inner.keyring, row.binding(&id), &row.key_id, &row.sealed);
-                match opened
-                    .and_then(|secret| seal::seal(&inner.keyring, row.binding(&id), &secret, &*inner.base.randomness))
+                let opened = seal::open(&keyring, row.binding(&id), &row.key_id, &row.sealed);
+                match opened.and_then(|secret| seal::seal(&keyring, row.binding(&id), &secret, &*inner.base.randomness))
                 {
                     Ok(sealed) => resealed.push((row, sealed)),
                     Err(error) => {
@@ -109,15 +113,17 @@ impl Vault {
     pub async fn key_usage(&self) -> Result<Vec<KeyUsage>> {
         let mut tx = self.inner.base.store.read_system().await?;
         let counted = store::key_usage(&mut tx).await?;
-        let loaded = self.inner.keyring.ids().map(|id| KeyUsage {
+        let keyring = self.keyring();
+        let loaded = keyring.ids().map(|id| KeyUsage {
             key_id: id.to_owned(),
             secrets: counted.iter().find(|(key_id, _)| key_id == id).map_or(0, |(_, count)| count.unsigned_abs()),
             loaded: true,
         });
-        let missing = counted
-            .iter()
-            .filter(|(id, _)| self.inner.keyring.named(id).is_none())
-            .map(|(id, count)| KeyUsage { key_id: id.clone(), secrets: count.unsigned_abs(), loaded: false });
+        let missing = counted.iter().filter(|(id, _)| keyring.named(id).is_none()).map(|(id, count)| KeyUsage {
+            key_id: id.clone(),
+            secrets: count.unsigned_abs(),
+            loaded: false,
+        });
         Ok(loaded.chain(missing).collect())
     }
 }

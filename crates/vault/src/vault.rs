@@ -11,7 +11,7 @@ use kit::{Secret, Time};
 use platform::Base;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -31,7 +31,7 @@ pub struct Vault {
 
 pub(crate) struct Inner {
     pub(crate) base: Base,
-    pub(crate) keyring: Keyring,
+    keyring: RwLock<Keyring>,
     pub(crate) lookup: Lookup,
     noted: Mutex<HashMap<ConnectionId, Time>>,
 }
@@ -40,11 +40,27 @@ impl Vault {
     /// On a migrated database, with the keys that seal.
     pub fn open(base: Base, keyring: Keyring) -> Vault {
         let lookup = Lookup::new(&base);
-        Vault { inner: Arc::new(Inner { base, keyring, lookup, noted: Mutex::default() }) }
+        Vault { inner: Arc::new(Inner { base, keyring: RwLock::new(keyring), lookup, noted: Mutex::default() }) }
     }
 
     fn now(&self) -> Time {
         self.inner.base.now()
+    }
+
+    /// The keys that are loaded now.
+    pub(crate) fn keyring(&self) -> Keyring {
+        self.inner.keyring.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes up keys that were added to the key file since it was read. Does nothing for keys of the configuration.
+    ///
+    /// # Errors
+    /// `vault_key_file`, `vault_keys_bad`; the keys that are loaded stay.
+    pub(crate) fn take_up_keys(&self) -> Result<()> {
+        if let Some(read) = self.keyring().read_again()? {
+            *self.inner.keyring.write().unwrap_or_else(PoisonError::into_inner) = read;
+        }
+        Ok(())
     }
 
     /// Seals a secret for an owner with the newest key. Secrets of the same owner and purpose stay, until retired.
@@ -56,7 +72,7 @@ impl Vault {
         let now = self.now();
         let id = SecretId::new(now, randomness);
         let binding = Binding { tenant: tx.tenant(), secret: &id, purpose: purpose.as_str(), owner: owner_id };
-        let sealed = seal::seal(&self.inner.keyring, binding, secret, randomness)?;
+        let sealed = seal::seal(&self.keyring(), binding, secret, randomness)?;
         store::insert_secret(tx, binding, sealed, now).await?;
         tx.wake(WAKE);
         Ok(id)
@@ -69,7 +85,7 @@ impl Vault {
     pub async fn unseal(&self, tx: &mut TenantTx, purpose: Purpose, owner_id: &str) -> Result<Vec<Secret>> {
         let rows = store::secrets_of(tx, purpose, owner_id, self.now()).await?;
         rows.iter()
-            .map(|row| seal::open(&self.inner.keyring, row.binding(&row.secret_id()), &row.key_id, &row.sealed))
+            .map(|row| seal::open(&self.keyring(), row.binding(&row.secret_id()), &row.key_id, &row.sealed))
             .collect()
     }
 

@@ -1,19 +1,23 @@
 //! Moving to a new key while the server runs.
 
 use crate::{NEW_KEY, OLD_KEY, OTHER_TENANT, TENANT, connect, vault_with};
-use kit::{ExposeSecret, Secret};
+use axum::middleware::from_fn_with_state;
+use identity::Identity;
+use kit::{ExposeSecret, Secret, SeededRandomness};
+use serde_json::Value;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
 use store::{q, sql};
-use testkit::Stage;
-use vault::{KeyUsage, Purpose, Refusal, Vault};
+use testkit::{Call, Stage};
+use vault::{KeyUsage, Keyring, Purpose, Refusal, Vault};
 
 testkit::on_both_engines!(
     everything_moves_to_the_newest_key_while_it_is_used,
     two_nodes_may_rotate_at_once,
     what_does_not_open_is_named_and_left_alone,
+    a_running_node_takes_up_a_new_key_of_its_folder_and_rotates_when_asked,
 );
 
 fn both_keys() -> String {
@@ -66,7 +70,7 @@ async fn everything_moves_to_the_newest_key_while_it_is_used(stage: Stage) {
         }
     });
     let mut steps = Vec::new();
-    let report = running.rotate(|progress| steps.push((progress.resealed, progress.total))).await.unwrap();
+    let report = running.rotate(|progress| steps.push((progress.done, progress.total))).await.unwrap();
     done.store(true, Ordering::Release);
     reader.await.unwrap();
     assert_eq!(steps, [(0, 131), (50, 131), (100, 131), (131, 131)]);
@@ -117,4 +121,39 @@ async fn what_does_not_open_is_named_and_left_alone(stage: Stage) {
     refusals.sort();
     assert_eq!(refusals, [("con_3", "secret_corrupt"), ("con_4", "secret_key_unknown")]);
     assert_eq!(usage(&running).await, [("k2".into(), 58, true), ("k1".into(), 1, true), ("lost".into(), 1, false)]);
+}
+
+async fn a_running_node_takes_up_a_new_key_of_its_folder_and_rotates_when_asked(stage: Stage) {
+    let folder = tempfile::tempdir().unwrap();
+    let load = |seed| Keyring::load_or_create(folder.path(), stage.now(), &SeededRandomness::new(seed)).unwrap();
+    let node = Vault::open(crate::base(&stage), load(1));
+    seal_many(&stage, &node, 10).await;
+    let identity = Identity::open(crate::base(&stage));
+    let token = identity.bootstrap(None).await.unwrap().admin_token.unwrap();
+    let router = vault::slice(&node).routes.layer(from_fn_with_state(identity, identity::layer));
+    let keys = async || {
+        let answer = Call::get("/v1/vault/keys").bearer(token.expose_secret()).send(&router).await.expect(200);
+        answer.json::<Value>()["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|key| key["secrets"].as_u64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(keys().await, [10]);
+    Call::post("/v1/vault/rotate").send(&router).await.expect_problem(401, "unauthorized");
+
+    let added = Keyring::add_to_folder(folder.path(), stage.now(), &SeededRandomness::new(2)).unwrap();
+    let answer = Call::post("/v1/vault/rotate").bearer(token.expose_secret()).send(&router).await.expect(200);
+    let report: Value = answer.json();
+    assert_eq!((report["key_id"].as_str(), report["resealed"].as_u64()), (Some(added.as_str()), Some(10)));
+    assert_eq!(keys().await, [10, 0]);
+    assert_all_open(&stage, &node, 10).await;
+    assert_all_open(&stage, &Vault::open(crate::base(&stage), load(3)), 10).await;
+
+    // A key file that was broken meanwhile is told, and the node works on with what it has.
+    std::fs::write(folder.path().join("vault.keys"), "nonsense").unwrap();
+    let refused = Call::post("/v1/vault/rotate").bearer(token.expose_secret()).send(&router).await;
+    refused.expect_problem(500, "vault_keys_bad");
+    assert_all_open(&stage, &node, 10).await;
 }
