@@ -22,11 +22,6 @@ impl Failure {
         Failure { what: what.into(), what_to_do: what_to_do.into(), code: code.to_owned(), exit }
     }
 
-    /// The stable code.
-    pub(crate) fn code(&self) -> &str {
-        &self.code
-    }
-
     /// Writes it to standard error.
     #[expect(clippy::print_stderr, reason = "this is where a command speaks to a person")]
     pub(crate) fn print(&self) {

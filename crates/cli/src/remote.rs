@@ -60,11 +60,17 @@ pub(crate) struct Node {
 impl Node {
     fn of(config: &Config) -> Result<Node, Failure> {
         let unknown = |what: &str| {
-            Failure::new(3, "node_unknown", what.to_owned(), "Set BURSAR_ADMIN_TOKEN, and check that the node on this data folder is running.")
+            Failure::new(
+                3,
+                "node_unknown",
+                what.to_owned(),
+                "Set BURSAR_ADMIN_TOKEN, and check that the node on this data folder is running.",
+            )
         };
         let text = std::fs::read_to_string(run_file(&config.data_dir))
             .map_err(|_| unknown("a program uses the data folder, but has left no address there"))?;
-        let run: RunFile = serde_json::from_str(&text).map_err(|_| unknown("the address left in the data folder cannot be read"))?;
+        let run: RunFile =
+            serde_json::from_str(&text).map_err(|_| unknown("the address left in the data folder cannot be read"))?;
         let token = match &config.admin_token {
             Some(token) => token.clone(),
             None => std::fs::read_to_string(token_file(&config.data_dir))

@@ -17,7 +17,14 @@ pub(crate) struct Settings {
     #[arg(long, env = "BURSAR_DATA_DIR", global = true, value_name = "DIR", help_heading = "Settings")]
     pub(crate) data_dir: Option<PathBuf>,
     /// PostgreSQL's address, `postgres://user:password@host/database`; without it SQLite in the data folder is used.
-    #[arg(long, env = "DATABASE_URL", global = true, hide_env_values = true, value_name = "URL", help_heading = "Settings")]
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        global = true,
+        hide_env_values = true,
+        value_name = "URL",
+        help_heading = "Settings"
+    )]
     pub(crate) database: Option<String>,
     /// Log filter, such as `info` or `warn,inbox=debug`.
     #[arg(long, env = "BURSAR_LOG", global = true, help_heading = "Settings")]

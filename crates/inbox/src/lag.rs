@@ -14,7 +14,7 @@ impl Inbox {
     /// # Errors
     /// The store's.
     pub async fn processing_lags(&self, tenant: TenantId, from: Time, to: Time) -> Result<Vec<u64>, InboxError> {
-        let mut tx = self.base().store.read(tenant).await?;
+        let mut tx = self.inner.base.store.read(tenant).await?;
         let rows: Vec<(i64,)> = q(sql!(
             "SELECT processed_at - received_at FROM inbox_events
              WHERE tenant_id = $1 AND received_at >= $2 AND received_at < $3 AND processed_at IS NOT NULL LIMIT $4"

@@ -42,7 +42,11 @@ impl Process {
     }
 
     /// Starts a node on `port` and waits until it is ready; answers how long that took.
-    pub(super) async fn node(port: u16, arguments: &[String], environment: &[(String, String)]) -> Result<(Process, Duration), Failure> {
+    pub(super) async fn node(
+        port: u16,
+        arguments: &[String],
+        environment: &[(String, String)],
+    ) -> Result<(Process, Duration), Failure> {
         let watch = kit::Stopwatch::start();
         let child = command(arguments, environment)?.stdout(Stdio::null()).spawn().context("starting a node")?;
         let mut process = Process { child, url: format!("http://127.0.0.1:{port}"), about: Value::Null };

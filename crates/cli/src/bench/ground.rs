@@ -72,8 +72,19 @@ impl Ground {
     }
 
     /// A call of the node's API.
-    pub(super) async fn call(&self, node: &Process, method: reqwest::Method, path: &str, environment: &str, body: Option<Value>) -> Result<Value, Failure> {
-        let mut request = self.http.request(method, format!("{}{path}", node.url)).bearer_auth(&self.token).header("bursar-environment", environment);
+    pub(super) async fn call(
+        &self,
+        node: &Process,
+        method: reqwest::Method,
+        path: &str,
+        environment: &str,
+        body: Option<Value>,
+    ) -> Result<Value, Failure> {
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", node.url))
+            .bearer_auth(&self.token)
+            .header("bursar-environment", environment);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }

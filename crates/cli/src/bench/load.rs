@@ -41,7 +41,14 @@ pub(super) enum Pace {
 }
 
 /// Sends requests for `duration` over `connections`; the first has the number `first`.
-pub(super) async fn run(port: u16, make: MakeRequest, first: u64, connections: u64, pace: Pace, duration: Duration) -> Result<Outcome, Failure> {
+pub(super) async fn run(
+    port: u16,
+    make: MakeRequest,
+    first: u64,
+    connections: u64,
+    pace: Pace,
+    duration: Duration,
+) -> Result<Outcome, Failure> {
     let watch = Stopwatch::start();
     let mut tasks: JoinSet<anyhow::Result<Outcome>> = JoinSet::new();
     for connection in 0..connections {

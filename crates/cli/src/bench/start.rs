@@ -23,7 +23,10 @@ pub(crate) struct Start {
 
 impl Start {
     pub(crate) async fn run(self, config: &Config) -> Result<(), Failure> {
-        let simulator = Process::simulator(&["sim", "--json", "--listen", "127.0.0.1:0", "--customers", "1", "--charges", "1"].map(str::to_owned)).await?;
+        let simulator = Process::simulator(
+            &["sim", "--json", "--listen", "127.0.0.1:0", "--customers", "1", "--charges", "1"].map(str::to_owned),
+        )
+        .await?;
         let ground = Ground::new(config, &simulator.url).await?;
         ground.parts().await?.base.store.close().await;
         let mut ready_us = Vec::new();

@@ -66,7 +66,12 @@ impl Sync {
 /// One full sync in processes of its own. `latency_ms` puts the simulator at Stripe's limits, in live mode.
 async fn full_sync(config: &Config, charges: u64, latency_ms: Option<u64>) -> Result<Measured, Failure> {
     let mut arguments = ["sim", "--json", "--listen", "127.0.0.1:0", "--seed", "7"].map(str::to_owned).to_vec();
-    arguments.extend(["--charges".to_owned(), charges.to_string(), "--customers".to_owned(), (charges / 12).max(1).to_string()]);
+    arguments.extend([
+        "--charges".to_owned(),
+        charges.to_string(),
+        "--customers".to_owned(),
+        (charges / 12).max(1).to_string(),
+    ]);
     let environment = if let Some(latency_ms) = latency_ms {
         arguments.extend(["--live", "--limits", "--latency-ms"].map(str::to_owned));
         arguments.push(latency_ms.to_string());
@@ -84,7 +89,9 @@ async fn full_sync(config: &Config, charges: u64, latency_ms: Option<u64>) -> Re
     let connection = ground.call(&node, reqwest::Method::POST, "/v1/connections", environment, Some(connect)).await?;
     let id = connection["id"].as_str().context("the connection's id")?.to_owned();
     loop {
-        let status = ground.call(&node, reqwest::Method::GET, &format!("/v1/connections/{id}/sync-status"), environment, None).await?;
+        let status = ground
+            .call(&node, reqwest::Method::GET, &format!("/v1/connections/{id}/sync-status"), environment, None)
+            .await?;
         if let Some(outcome) = ended(&status) {
             outcome.map_err(|error| anyhow::anyhow!("the sync failed: {error}"))?;
             break;
@@ -103,7 +110,8 @@ async fn full_sync(config: &Config, charges: u64, latency_ms: Option<u64>) -> Re
 
 /// The simulator's own count of calls and objects.
 async fn calls(simulator: &Process) -> Result<Value, Failure> {
-    let answer = reqwest::get(format!("{}/_sim/stats", simulator.url)).await.context("asking the simulator for its figures")?;
+    let answer =
+        reqwest::get(format!("{}/_sim/stats", simulator.url)).await.context("asking the simulator for its figures")?;
     Ok(serde_json::from_slice(&answer.bytes().await.context("reading the simulator's figures")?)?)
 }
 

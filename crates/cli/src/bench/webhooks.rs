@@ -35,7 +35,10 @@ const SECRET: &str = "whsec_for_one_benchmark_only";
 
 impl Webhooks {
     pub(crate) async fn run(self, config: &Config) -> Result<(), Failure> {
-        let simulator = Process::simulator(&["sim", "--json", "--listen", "127.0.0.1:0", "--customers", "20", "--charges", "100"].map(str::to_owned)).await?;
+        let simulator = Process::simulator(
+            &["sim", "--json", "--listen", "127.0.0.1:0", "--customers", "20", "--charges", "100"].map(str::to_owned),
+        )
+        .await?;
         let ground = Ground::new(config, &simulator.url).await?;
         let charge = sample_charge(&simulator).await?;
         let connection = connect(&ground, &simulator).await?;
@@ -46,7 +49,8 @@ impl Webhooks {
 
         load::run(port, make.clone(), 0, CONNECTIONS.0, Pace::PerSecond(self.rate), Duration::from_secs(2)).await?;
         let steady_from = SystemClock.now();
-        let steady = load::run(port, make.clone(), 10_000_000, CONNECTIONS.0, Pace::PerSecond(self.rate), duration).await?;
+        let steady =
+            load::run(port, make.clone(), 10_000_000, CONNECTIONS.0, Pace::PerSecond(self.rate), duration).await?;
         drained(&ground, &node).await?;
         let steady_to = SystemClock.now();
         let capacity = load::run(port, make, 20_000_000, CONNECTIONS.1, Pace::AsFastAsAnswered, duration).await?;
@@ -57,7 +61,11 @@ impl Webhooks {
         node.stop().await?;
 
         let parts = ground.parts().await?;
-        let mut lags = parts.inbox.processing_lags(tenant_of(&parts, Environment::Test), steady_from, steady_to).await?;
+        let mut lags = parts
+            .inbox
+            .processing_lags(tenant_of(&parts, Environment::Test), steady_from, steady_to)
+            .await
+            .map_err(platform::Problem::from)?;
         lags.sort_unstable();
         parts.base.store.close().await;
         drop(parts);
@@ -93,10 +101,12 @@ async fn connect(ground: &Ground, simulator: &Process) -> Result<String, Failure
     let request = NewConnectionRequest {
         api_key: Secret::from(key.to_owned()),
         webhook: WebhookChoice::Secret(Secret::from(SECRET)),
-        ..NewConnectionRequest::default()
+        lookback_days: None,
+        display_name: None,
     };
     let tenant = tenant_of(&parts, Environment::Test);
-    let connection = parts.gateway.connect(tenant, Environment::Test, request).await.map_err(platform::Problem::from)?;
+    let connection =
+        parts.gateway.connect(tenant, Environment::Test, request).await.map_err(platform::Problem::from)?;
     parts.base.store.close().await;
     Ok(connection.id.to_string())
 }
@@ -104,7 +114,8 @@ async fn connect(ground: &Ground, simulator: &Process) -> Result<String, Failure
 /// A charge as the simulator renders it: events are as large as real ones.
 async fn sample_charge(simulator: &Process) -> Result<Value, Failure> {
     let key = simulator.about["test_key"].as_str().context("the simulator's key")?;
-    let answer = reqwest::Client::new().get(format!("{}/v1/charges?limit=1", simulator.url)).bearer_auth(key).send().await;
+    let answer =
+        reqwest::Client::new().get(format!("{}/v1/charges?limit=1", simulator.url)).bearer_auth(key).send().await;
     let bytes = answer.context("asking the simulator for a charge")?.bytes().await.context("reading a charge")?;
     let page: Value = serde_json::from_slice(&bytes)?;
     Ok(page["data"][0].clone())
@@ -126,8 +137,10 @@ fn requests(connection: &str, charge: &Value) -> MakeRequest {
     let secret = Secret::from(SECRET);
     Arc::new(move |number| {
         let now = SystemClock.now();
-        let body = event.replace(ID, &format!("bench{number:012}")).replace("\"created\":0,\"data\"", &format!("\"created\":{},\"data\"", now.seconds()));
-        let signature = stripe::signature::sign(body.as_bytes(), &secret, now);
+        let body = event
+            .replace(ID, &format!("bench{number:012}"))
+            .replace("\"created\":0,\"data\"", &format!("\"created\":{},\"data\"", now.seconds()));
+        let signature = stripe::signature::sign(body.as_bytes(), std::slice::from_ref(&secret), now);
         let head = format!(
             "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json; charset=utf-8\r\nstripe-signature: {signature}\r\ncontent-length: {}\r\n\r\n",
             body.len()

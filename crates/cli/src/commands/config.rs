@@ -62,7 +62,8 @@ impl Config {
                 "trusted_proxies": config.trusted_proxies, "findings": findings, "ok": !fatal,
             }))?;
         } else {
-            let or_generated = |secret| if given(secret) { "given" } else { "made at the first start, in the data folder" };
+            let or_generated =
+                |secret| if given(secret) { "given" } else { "made at the first start, in the data folder" };
             output::say(format!("database         {database}"));
             output::say(format!("listen           {}", config.listen));
             output::say(format!("public address   {}", config.public_url.as_deref().unwrap_or("none")));
@@ -70,11 +71,21 @@ impl Config {
             output::say(format!("admin token      {}", or_generated(&config.admin_token)));
             output::say(format!("vault keys       {}", or_generated(&config.vault_keys)));
             for finding in &findings {
-                output::say(format!("{} {}: {}", if finding.fatal { "WRONG" } else { "note " }, finding.field, finding.text));
+                output::say(format!(
+                    "{} {}: {}",
+                    if finding.fatal { "WRONG" } else { "note " },
+                    finding.field,
+                    finding.text
+                ));
             }
         }
         match fatal {
-            true => Err(Failure::new(3, "bad_configuration", "a node cannot start with this configuration", "Mend what is marked WRONG.")),
+            true => Err(Failure::new(
+                3,
+                "bad_configuration",
+                "a node cannot start with this configuration",
+                "Mend what is marked WRONG.",
+            )),
             false => Ok(()),
         }
     }

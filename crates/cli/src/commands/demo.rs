@@ -1,7 +1,11 @@
 //! `bursar demo`: everything at work with nothing configured.
 
 use crate::{
-    commands::{serve::{keep_token, stop_requested}, sim::simulator_failure, sync, tenant_of},
+    commands::{
+        serve::{keep_token, stop_requested},
+        sim::simulator_failure,
+        sync, tenant_of,
+    },
     failure::Failure,
     output, remote,
     settings::{NodeSettings, Settings},
@@ -33,10 +37,10 @@ pub(crate) struct Demo {
     json: bool,
     /// Customers of the business.
     #[arg(long, default_value_t = 5_000)]
-    customers: usize,
+    customers: u32,
     /// Charges over two years.
     #[arg(long, default_value_t = 60_000)]
-    charges: usize,
+    charges: u32,
     /// The same seed makes the same business.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -110,13 +114,18 @@ impl Demo {
             let loaded = simulator.load_fixtures(&account.account_id, &text).map_err(simulator_failure)?;
             format!("Loaded {} of Stripe's sample objects", loaded.objects)
         } else {
-            let business = Business { seed: self.seed, customers: self.customers, charges: self.charges, ..Business::default() };
+            let business =
+                Business { seed: self.seed, customers: self.customers, charges: self.charges, ..Business::default() };
             simulator.generate(&account.account_id, &business).map_err(simulator_failure)?;
             let counts = simulator.counts(&account.account_id, false).map_err(simulator_failure)?;
             let count = |kind: &str| output::count(counts.get(kind).copied().unwrap_or(0) as u64);
             format!(
                 "Made up a business of two years: {} customers, {} charges, {} subscriptions, {} refunds, {} disputes",
-                count("customer"), count("charge"), count("subscription"), count("refund"), count("dispute")
+                count("customer"),
+                count("charge"),
+                count("subscription"),
+                count("refund"),
+                count("dispute")
             )
         };
         if !quiet {
@@ -144,7 +153,8 @@ impl Demo {
         config.public_url = Some(format!("http://{}", config.listen));
         config.stripe_api_base.clone_from(&simulated.url);
         if config.database_url.is_some() && config.vault_keys.is_none() {
-            config.vault_keys = Some(vault::Keyring::generate_entry(kit::Clock::now(&kit::SystemClock), &kit::SystemRandomness));
+            config.vault_keys =
+                Some(vault::Keyring::generate_entry(kit::Clock::now(&kit::SystemClock), &kit::SystemRandomness));
         }
         let mut options = PartsOptions::default();
         if !self.limits {
@@ -166,8 +176,15 @@ struct Simulated {
 
 /// Removes an earlier demo's data. Only a folder that holds nothing else is touched.
 fn empty_folder(folder: &std::path::Path) -> Result<(), Failure> {
-    const OURS: [&str; 7] =
-        ["bursar.sqlite", "bursar.sqlite-wal", "bursar.sqlite-shm", "bursar.sqlite.lock", "vault.keys", "admin-token", "bursar.run.json"];
+    const OURS: [&str; 7] = [
+        "bursar.sqlite",
+        "bursar.sqlite-wal",
+        "bursar.sqlite-shm",
+        "bursar.sqlite.lock",
+        "vault.keys",
+        "admin-token",
+        "bursar.run.json",
+    ];
     let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
     for entry in entries {
         let entry = entry?;
@@ -178,7 +195,8 @@ fn empty_folder(folder: &std::path::Path) -> Result<(), Failure> {
         }
     }
     // Who holds the lock uses the database; its files must not be taken from under it.
-    let lock = std::fs::File::options().create(true).truncate(false).write(true).open(folder.join("bursar.sqlite.lock"))?;
+    let lock =
+        std::fs::File::options().create(true).truncate(false).write(true).open(folder.join("bursar.sqlite.lock"))?;
     if lock.try_lock().is_err() {
         let what = format!("another demo uses {}", folder.display());
         return Err(Failure::new(3, "folder_in_use", what, "Stop it, or choose another folder with --data-dir."));
@@ -220,7 +238,9 @@ async fn fill(running: &Running, tenant: TenantId, connection: &Connection, quie
         sync::show(&bar, &status);
         if let Some(outcome) = sync::ended(&status) {
             bar.finish_and_clear();
-            outcome.map_err(|why| Failure::new(1, "sync_failed", format!("the first sync failed: {why}"), "Please report this."))?;
+            outcome.map_err(|why| {
+                Failure::new(1, "sync_failed", format!("the first sync failed: {why}"), "Please report this.")
+            })?;
             return Ok(());
         }
         pause(Duration::from_millis(100)).await;
@@ -228,7 +248,8 @@ async fn fill(running: &Running, tenant: TenantId, connection: &Connection, quie
 }
 
 async fn await_webhooks(running: &Running, tenant: TenantId, quiet: bool) -> Result<(), Failure> {
-    let spinner = if quiet { indicatif::ProgressBar::hidden() } else { output::spinner("waiting for the first webhooks") };
+    let spinner =
+        if quiet { indicatif::ProgressBar::hidden() } else { output::spinner("waiting for the first webhooks") };
     let watch = Stopwatch::start();
     while watch.elapsed() < WEBHOOKS_PATIENCE {
         let counts = running.parts.inbox.counts(tenant).await.map_err(Problem::from)?;
@@ -246,11 +267,18 @@ fn webhooks(counts: &inbox::Counts) -> i64 {
 }
 
 /// Everything a person wants to know, as one JSON object.
-async fn summarize(running: &Running, tenant: TenantId, connection: &Connection, filled_s: f64, took: Duration) -> Result<Value, Failure> {
+async fn summarize(
+    running: &Running,
+    tenant: TenantId,
+    connection: &Connection,
+    filled_s: f64,
+    took: Duration,
+) -> Result<Value, Failure> {
     let parts = &running.parts;
     let summary = parts.mirror.summary(tenant).await.map_err(Problem::from)?;
     let kinds = summary.kinds.iter().filter(|kind| kind.account_id == connection.account_id);
-    let objects: serde_json::Map<String, Value> = kinds.map(|kind| (kind.object_type.clone(), json!(kind.objects))).collect();
+    let objects: serde_json::Map<String, Value> =
+        kinds.map(|kind| (kind.object_type.clone(), json!(kind.objects))).collect();
     let total: i64 = objects.values().filter_map(Value::as_i64).sum();
     let totals = parts.revenue.totals(tenant).await.map_err(Problem::from)?;
     let revenue: Vec<Value> = totals
@@ -300,14 +328,21 @@ fn print_summary(summary: &Value) {
         number(&json!(summary["sync"]["objects_per_second"].as_f64().unwrap_or(0.0) as u64)),
     ));
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["currency", "charges", "gross", "refunds", "disputes", "fees", "net"]);
     for row in summary["revenue"].as_array().map(Vec::as_slice).unwrap_or_default() {
-        let Some(currency) = row["currency"].as_str().and_then(|code| code.parse::<kit::Currency>().ok()) else { continue };
+        let Some(currency) = row["currency"].as_str().and_then(|code| code.parse::<kit::Currency>().ok()) else {
+            continue;
+        };
         let money = |name: &str| kit::money::format_minor(row[name].as_i64().unwrap_or(0), currency);
         let cells = [
-            currency.to_string(), number(&row["charges"]), money("gross_minor"), money("refunds_minor"),
-            money("disputes_minor"), money("fees_minor"), money("net_minor"),
+            currency.to_string(),
+            number(&row["charges"]),
+            money("gross_minor"),
+            money("refunds_minor"),
+            money("disputes_minor"),
+            money("fees_minor"),
+            money("net_minor"),
         ];
         table.add_row(cells);
     }
@@ -320,8 +355,17 @@ fn print_summary(summary: &Value) {
         0 => "to the cent".to_owned(),
         differences => format!("{} differences", output::count(differences)),
     };
-    output::say(format!("\ntie-out     {verdict}: {} facts against {} balance transactions", number(&tie_out["facts"]), number(&tie_out["balance_transactions"])));
-    output::say(format!("webhooks    {} received, {} waiting, {} failed", number(&webhooks["received"]), number(&webhooks["waiting"]), number(&webhooks["failed"])));
+    output::say(format!(
+        "\ntie-out     {verdict}: {} facts against {} balance transactions",
+        number(&tie_out["facts"]),
+        number(&tie_out["balance_transactions"])
+    ));
+    output::say(format!(
+        "webhooks    {} received, {} waiting, {} failed",
+        number(&webhooks["received"]),
+        number(&webhooks["waiting"]),
+        number(&webhooks["failed"])
+    ));
 }
 
 async fn announce(config: &Config, running: &Running) -> Result<(), Failure> {

@@ -1,13 +1,9 @@
 //! `bursar inbox`: events received.
 
-use crate::{
-    failure::Failure,
-    output,
-    remote::Target,
-    settings::Settings,
-};
+use crate::{failure::Failure, output, remote::Target, settings::Settings};
 use clap::{Args, Subcommand};
-use kit::Environment;
+use inbox::{ReplayFilter, State};
+use kit::{Environment, Time};
 use serde_json::json;
 
 /// Events received.
@@ -33,7 +29,7 @@ pub(crate) struct Replay {
     to: Option<i64>,
     /// Events in a state, such as `dead`.
     #[arg(long)]
-    state: Option<String>,
+    state: Option<State>,
     /// Which environment.
     #[arg(long, default_value = "test")]
     environment: Environment,
@@ -45,18 +41,31 @@ pub(crate) struct Replay {
 impl Inbox {
     pub(crate) async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let Inbox::Replay(replay) = self;
-        if replay.ids.is_empty() && replay.event_type.is_none() && replay.from.is_none() && replay.to.is_none() && replay.state.is_none() {
-            let to_do = "Name ids, or use --type, --state, --from, --to; all dead ones: `bursar inbox replay --state dead`.";
+        if replay.ids.is_empty()
+            && replay.event_type.is_none()
+            && replay.from.is_none()
+            && replay.to.is_none()
+            && replay.state.is_none()
+        {
+            let to_do =
+                "Name ids, or use --type, --state, --from, --to; all dead ones: `bursar inbox replay --state dead`.";
             return Err(Failure::new(2, "nothing_named", "it was not said which events to replay", to_do));
         }
-        let filter = json!({ "ids": replay.ids, "type": replay.event_type, "from": replay.from, "to": replay.to, "state": replay.state });
+        let (from, to) = (replay.from.map(Time::from_seconds), replay.to.map(Time::from_seconds));
         let replayed = match Target::find(settings).await? {
             Target::Node(node) => {
-                let answer = node.send(reqwest::Method::POST, "/v1/inbox/replay", replay.environment, Some(filter)).await?;
+                let written = |at: Option<Time>| at.map(|at| at.to_string());
+                let filter = json!({
+                    "ids": replay.ids, "type": replay.event_type, "state": replay.state.map(State::as_str),
+                    "from": written(from), "to": written(to),
+                });
+                let answer =
+                    node.send(reqwest::Method::POST, "/v1/inbox/replay", replay.environment, Some(filter)).await?;
                 answer["replayed"].as_u64().unwrap_or(0)
             }
             Target::Here(parts) => {
-                let filter: inbox::ReplayFilter = serde_json::from_value(filter)?;
+                let filter =
+                    ReplayFilter { ids: replay.ids, event_type: replay.event_type, state: replay.state, from, to };
                 let tenant = super::tenant_of(&parts, replay.environment);
                 parts.inbox.replay(tenant, filter).await.map_err(platform::Problem::from)?
             }

@@ -18,10 +18,10 @@ pub(crate) struct Sim {
     seed: u64,
     /// Customers of the business; 0 for an empty account.
     #[arg(long, default_value_t = 5_000)]
-    customers: usize,
+    customers: u32,
     /// Charges over two years.
     #[arg(long, default_value_t = 60_000)]
-    charges: usize,
+    charges: u32,
     /// Put the business into live mode instead of test mode.
     #[arg(long)]
     live: bool,
@@ -56,7 +56,13 @@ impl Sim {
         });
         let account = simulator.default_account();
         if self.customers > 0 {
-            let business = Business { seed: self.seed, customers: self.customers, charges: self.charges, livemode: self.live, ..Business::default() };
+            let business = Business {
+                seed: self.seed,
+                customers: self.customers,
+                charges: self.charges,
+                livemode: self.live,
+                ..Business::default()
+            };
             simulator.generate(&account.account_id, &business).map_err(simulator_failure)?;
         }
         if self.traffic > 0 {
@@ -65,7 +71,9 @@ impl Sim {
         }
         let (test_key, live_key) = (account.secret_key_test.expose_secret(), account.secret_key_live.expose_secret());
         if self.json {
-            output::say(json!({ "url": url, "account": account.account_id, "test_key": test_key, "live_key": live_key }));
+            output::say(
+                json!({ "url": url, "account": account.account_id, "test_key": test_key, "live_key": live_key }),
+            );
         } else {
             output::say(format!("Stripe's stand-in answers at {url}"));
             output::say(format!("  account    {}", account.account_id));

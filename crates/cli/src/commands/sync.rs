@@ -54,12 +54,18 @@ impl Sync {
         if let Runner::Here(running) = runner {
             running.stop().await;
         }
-        let sync = outcome.map_err(|why| Failure::new(4, "sync_failed", why, "See the connection's page; `bursar sync` carries on where it stopped."))?;
+        let sync = outcome.map_err(|why| {
+            Failure::new(4, "sync_failed", why, "See the connection's page; `bursar sync` carries on where it stopped.")
+        })?;
         if self.json {
             output::say_json(&sync)?;
         } else {
             let number = |name: &str| output::count(sync[name].as_u64().unwrap_or(0));
-            output::say(format!("In step: {} calls to Stripe, {} events found that no webhook brought.", number("calls"), number("events_found")));
+            output::say(format!(
+                "In step: {} calls to Stripe, {} events found that no webhook brought.",
+                number("calls"),
+                number("events_found")
+            ));
         }
         Ok(())
     }

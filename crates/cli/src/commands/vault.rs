@@ -1,11 +1,6 @@
 //! `bursar vault`: keys that seal secrets.
 
-use crate::{
-    failure::Failure,
-    output,
-    remote::Target,
-    settings::Settings,
-};
+use crate::{failure::Failure, output, remote::Target, settings::Settings};
 use clap::{Args, Subcommand};
 use kit::{Clock, Environment, ExposeSecret, SystemClock, SystemRandomness};
 use serde_json::json;
@@ -49,7 +44,9 @@ impl NewKey {
         if self.print || config.vault_keys.is_some() || config.database_url.is_some() {
             let entry = vault::Keyring::generate_entry(now, &SystemRandomness);
             output::say(entry.expose_secret());
-            output::say("Put it first in BURSAR_VAULT_KEYS, a comma behind it, on every node; restart them; then run `bursar vault rotate`.");
+            output::say(
+                "Put it first in BURSAR_VAULT_KEYS, a comma behind it, on every node; restart them; then run `bursar vault rotate`.",
+            );
             return Ok(());
         }
         let id = vault::Keyring::add_to_folder(&config.data_dir, now, &SystemRandomness).map_err(vault_failure)?;
