@@ -11,7 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use platform::Problem;
 use store::StoreError;
 
-/// Who is calling, and whose data the call is about. Put into the request by [`crate::layer`]; as an argument of a
+/// Who is calling, and whose data the call is about. Put into the request by [`crate::layer()`]; as an argument of a
 /// handler it refuses whoever is not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {

@@ -86,7 +86,7 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Shows problems as pages to those who read pages: `axum::middleware::from_fn(identity::pages_layer)`, inside
-/// [`crate::layer`] and outside the routes.
+/// [`crate::layer()`] and outside the routes.
 pub async fn pages_layer(request: Request, next: Next) -> Response {
     if !reads_pages(request.headers()) {
         return next.run(request).await;
