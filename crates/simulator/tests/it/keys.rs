@@ -1,0 +1,88 @@
+//! Who may do what: keys, modes, accounts, permissions.
+
+use crate::stage::{Reply, Stage};
+use kit::{ExposeSecret, Secret};
+use serde_json::json;
+
+async fn with_key(stage: &Stage, key: &str, method: &str, path: &str) -> Reply {
+    stage.send(method, path, stage.request(method, path).bearer_auth(key)).await
+}
+
+#[tokio::test]
+async fn wrong_keys_are_refused_each_in_its_own_way() {
+    let stage = Stage::new().await;
+    let none = stage.send("GET", "/v1/balance", stage.request("GET", "/v1/balance")).await;
+    assert_eq!(none.refusal(), "401 - -");
+    let wrong = with_key(&stage, "sk_test_wrongwrongwrong9999", "GET", "/v1/balance").await;
+    assert_eq!(wrong.refusal(), "401 - -");
+    let message = wrong.body["error"]["message"].as_str().unwrap();
+    assert!(message.contains("sk_test_***********9999") && !message.contains("wrong"), "{message}");
+    let keys = stage.simulator.default_account();
+    let publishable = with_key(&stage, keys.publishable_key_test.expose_secret(), "GET", "/v1/balance").await;
+    assert_eq!(publishable.refusal(), "401 secret_key_required -");
+    stage.control("POST", "/_sim/keys", &json!({ "revoke": stage.key })).await;
+    assert_eq!(stage.get("/v1/balance").await.refusal(), "401 api_key_expired -");
+}
+
+#[tokio::test]
+async fn a_key_may_come_as_bearer_or_as_basic_user_name() {
+    let stage = Stage::new().await;
+    assert!(stage.key.starts_with("sk_test_bursar_demo_"));
+    let basic = stage.request("GET", "/v1/account").basic_auth(&stage.key, Some(""));
+    let account = stage.send("GET", "/v1/account", basic).await.ok();
+    assert_eq!(account["id"], stage.account);
+    assert_eq!(stage.get("/v1/account").await.ok()["id"], stage.account);
+}
+
+#[tokio::test]
+async fn a_restricted_key_is_told_which_permission_it_lacks() {
+    let stage = Stage::new().await;
+    let asked = json!({ "permissions": ["rak_charge_read", "rak_customer_write", "rak_plan_read"] });
+    let key = stage.control("POST", "/_sim/keys", &asked).await["key"].as_str().unwrap().to_owned();
+    assert!(key.starts_with("rk_test_"));
+    for (method, path, needed) in [
+        ("GET", "/v1/charges", None),
+        ("GET", "/v1/refunds", None),
+        ("GET", "/v1/prices", None),
+        ("GET", "/v1/customers", None),
+        ("POST", "/v1/customers", None),
+        ("GET", "/v1/balance_transactions", Some("rak_balance_transaction_source_read")),
+        ("GET", "/v1/invoices", Some("rak_invoice_read")),
+        ("POST", "/v1/refunds", Some("rak_charge_write")),
+        ("GET", "/v1/events", Some("rak_event_read")),
+        ("POST", "/v1/webhook_endpoints", Some("rak_webhook_write")),
+    ] {
+        let reply = with_key(&stage, &key, method, path).await;
+        match needed {
+            None => assert_eq!(reply.status, 200, "{method} {path}: {}", reply.body),
+            Some(needed) => {
+                assert_eq!(reply.status, 403, "{method} {path}");
+                assert!(reply.body["error"]["message"].as_str().unwrap().contains(needed), "{}", reply.body);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn modes_and_accounts_do_not_see_each_other() {
+    let stage = Stage::new().await;
+    let customer = stage.make("/v1/customers", "name=Ada").await;
+    let live = with_key(&stage, &stage.live_key, "GET", &format!("/v1/customers/{customer}")).await;
+    assert_eq!(live.refusal(), "404 resource_missing id");
+    assert!(live.body["error"]["message"].as_str().unwrap().contains("similar object exists in test mode"));
+    let other = stage.simulator.account_with_keys("Other");
+    let key = other.secret_key_test.expose_secret();
+    assert_eq!(with_key(&stage, key, "GET", "/v1/customers").await.ok()["data"], json!([]));
+    let live = with_key(&stage, &stage.live_key, "GET", "/v1/balance").await.ok();
+    assert_eq!(live["livemode"], true);
+    let acting = stage.request("GET", "/v1/balance").bearer_auth(&stage.key).header("stripe-account", "acct_foreign");
+    assert_eq!(stage.send("GET", "/v1/balance", acting).await.refusal(), "403 account_invalid -");
+}
+
+#[tokio::test]
+async fn secrets_stay_out_of_debug_output() {
+    let stage = Stage::new().await;
+    let keys = stage.simulator.default_account();
+    assert!(!format!("{keys:?} {:?}", stage.simulator).contains(&stage.key));
+    assert!(!stage.simulator.revoke_key(&Secret::from("sk_test_unknown")));
+}

@@ -1,0 +1,15 @@
+//! The simulator as its callers meet it: through HTTP, every answer held against Stripe's description.
+
+mod business;
+mod calls;
+mod catalogue;
+mod description;
+mod encoding;
+mod faults;
+mod idempotency;
+mod keys;
+mod lists;
+mod payments;
+mod stage;
+mod subscriptions;
+mod webhooks;
