@@ -92,8 +92,8 @@ impl Account {
         {
             let Some(mut driven) = self.lanes() else { return Ok(Permit(None)) };
             driven.lanes.join(limit, lane, go).map_err(|_| GatewayError::Busy)?;
-            self.let_go(&mut driven);
-            if !driven.is_driven {
+            let somebody_waits = self.let_go(&mut driven) != Turn::Idle;
+            if somebody_waits && !driven.is_driven {
                 driven.is_driven = true;
                 tokio::spawn(Arc::clone(self).drive());
             }

@@ -3,15 +3,15 @@
 //! Stripe is asked before any transaction begins; each refusal has its own name and says what to do.
 
 use crate::{
-    Gateway, GatewayError,
+    ConnectError, Gateway,
     key_check::{self, KeyReport},
     webhook_endpoint,
 };
 use kit::{Environment, Secret, TenantId};
-use platform::{Problem, notice};
+use platform::notice;
 use std::sync::Arc;
 use store::{StoreError, TenantTx};
-use stripe::{ErrorClass, KeyError, KeyInfo, KeyKind};
+use stripe::{KeyInfo, KeyKind};
 use vault::{Connection, ConnectionId, ConnectionState, Linked, NewConnection, VaultError};
 
 /// The provider of every connection made here.
@@ -47,130 +47,14 @@ pub enum WebhookChoice {
 }
 
 /// What can be changed of a connection; none leaves a field as it is.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct ConnectionChange {
     /// Another name.
     pub display_name: Option<String>,
     /// Other days, or everything (`Some(None)`).
     pub lookback_days: Option<Option<u32>>,
-}
-
-/// Why a connection is not made, changed or tested.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The text is not a key that can read data.
-    #[error("{0}")]
-    Key(#[from] KeyError),
-    /// A live key for the test environment, or the other way round.
-    #[error("this is a {key} key, and you are in the {caller} environment")]
-    WrongEnvironment {
-        /// Where the key belongs.
-        key: Environment,
-        /// Where the caller is.
-        caller: Environment,
-    },
-    /// Stripe does not accept the key: mistyped, expired or revoked.
-    #[error("Stripe does not accept this API key: {message}")]
-    KeyRefused {
-        /// Stripe's text; it masks the key.
-        message: String,
-    },
-    /// The restricted key lacks permissions that the sync needs.
-    #[error("the key lacks {} of the permissions that are needed", .0.missing().count())]
-    PermissionsMissing(Box<KeyReport>),
-    /// The key belongs to another account than the connection.
-    #[error("the key belongs to the account {found}, and the connection to {expected}")]
-    OtherAccount {
-        /// The connection's account.
-        expected: String,
-        /// The key's account.
-        found: String,
-    },
-    /// A field of the request is not as it must be.
-    #[error("{detail}")]
-    BadField {
-        /// Which field.
-        field: &'static str,
-        /// What is wrong with it.
-        detail: String,
-    },
-    /// There is no such connection, the account is connected already, or the secret cannot be sealed.
-    #[error(transparent)]
-    Vault(#[from] VaultError),
-    /// Stripe could not be asked.
-    #[error(transparent)]
-    Gateway(GatewayError),
-}
-
-impl From<StoreError> for ConnectError {
-    fn from(error: StoreError) -> ConnectError {
-        ConnectError::Vault(VaultError::Store(error))
-    }
-}
-
-impl From<GatewayError> for ConnectError {
-    fn from(error: GatewayError) -> ConnectError {
-        match &error {
-            GatewayError::Stripe(call) if call.class() == ErrorClass::Authentication => ConnectError::KeyRefused {
-                message: error.api_error().map_or_else(|| call.to_string(), |api| api.message.clone()),
-            },
-            _ => ConnectError::Gateway(error),
-        }
-    }
-}
-
-impl ConnectError {
-    /// Stable code for programs.
-    pub fn code(&self) -> &'static str {
-        match self {
-            ConnectError::Key(error) => error.code(),
-            ConnectError::WrongEnvironment { .. } => "key_of_other_environment",
-            ConnectError::KeyRefused { .. } => "stripe_key_refused",
-            ConnectError::PermissionsMissing(_) => "key_permissions_missing",
-            ConnectError::OtherAccount { .. } => "key_of_other_account",
-            ConnectError::BadField { .. } => "bad_field",
-            ConnectError::Vault(error) => error.code(),
-            ConnectError::Gateway(error) => error.code(),
-        }
-    }
-}
-
-impl From<ConnectError> for Problem {
-    fn from(error: ConnectError) -> Problem {
-        use axum::http::StatusCode;
-        let code = error.code();
-        let text = format!("{error}.");
-        let refused =
-            |title| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, title, text.clone()).field("api_key");
-        match &error {
-            ConnectError::Key(_) => refused("This key cannot be used").what_to_do(
-                "Copy a restricted key (rk_…) or a secret key (sk_…) from the Stripe dashboard, Developers, API keys.",
-            ),
-            ConnectError::WrongEnvironment { key, .. } => refused("The key belongs to the other environment")
-                .what_to_do(format!("Switch to the {key} environment, or use a key of this one.")),
-            ConnectError::KeyRefused { .. } => {
-                refused("Stripe does not accept this key").what_to_do(ErrorClass::Authentication.remedy())
-            }
-            ConnectError::PermissionsMissing(report) => {
-                let missing: Vec<&str> = report.missing().map(|probe| probe.permission.as_str()).collect();
-                refused("The key lacks permissions")
-                    .what_to_do(format!(
-                        "Give the restricted key these permissions in the Stripe dashboard, then try again: {}.",
-                        missing.join(", ")
-                    ))
-                    .with("missing_permissions", missing)
-                    .with("report", serde_json::to_value(report).unwrap_or_default())
-            }
-            ConnectError::OtherAccount { .. } => refused("The key belongs to another account")
-                .what_to_do("Use a key of the same account, or connect the other account as a connection of its own."),
-            ConnectError::BadField { field, detail } => Problem::bad_field(*field, detail.clone()),
-            ConnectError::Vault(error) => error.clone().into(),
-            ConnectError::Gateway(_) => match error {
-                ConnectError::Gateway(error) => error.into(),
-                _ => Problem::internal(&error),
-            },
-        }
-    }
+    /// Another way for events to come. An endpoint that Bursar made is removed unless it is to make one.
+    pub webhook: Option<WebhookChoice>,
 }
 
 impl Gateway {
@@ -238,11 +122,7 @@ impl Gateway {
         tx.commit().await?;
         tracing::info!(connection.id = %connection.id, stripe.account = connection.account_id, "an account was connected");
 
-        if let Some(intent) = endpoint
-            && let Err(error) = self.carry_out(tenant, &intent).await
-        {
-            tracing::warn!(connection.id = %connection.id, %error, "the webhook endpoint is not made yet; a job goes on");
-        }
+        self.make_endpoint_now(tenant, &connection.id, endpoint).await;
         let mut tx = self.inner.base.store.read(tenant).await?;
         Ok(vault.connection(&mut tx, &connection.id).await?.unwrap_or(connection))
     }
@@ -338,6 +218,18 @@ impl Gateway {
         if let Some(Some(days)) = change.lookback_days {
             checked_lookback(days)?;
         }
+        let mut endpoint = None;
+        if let Some(webhook) = &change.webhook {
+            checked_webhook(webhook)?;
+            let linked = self.linked_in(tenant, id).await?;
+            let made = linked.connection.webhook_endpoint_id.as_deref();
+            match (webhook, made) {
+                (WebhookChoice::None | WebhookChoice::Secret(_), Some(made)) => {
+                    webhook_endpoint::remove(self, &linked, made).await?;
+                }
+                (WebhookChoice::Auto | WebhookChoice::None | WebhookChoice::Secret(_), _) => {}
+            }
+        }
         let mut tx = self.inner.base.store.begin(tenant).await?;
         if let Some(name) = name {
             self.vault().set_display_name(&mut tx, id, &name).await?;
@@ -345,9 +237,32 @@ impl Gateway {
         if let Some(days) = change.lookback_days {
             self.vault().set_lookback_days(&mut tx, id, days).await?;
         }
-        let connection = self.vault().connection(&mut tx, id).await?;
+        let found = self.vault().connection(&mut tx, id).await?;
+        let connection = found.ok_or_else(|| VaultError::NotFound(id.clone()))?;
+        match &change.webhook {
+            Some(WebhookChoice::Auto) if connection.webhook_endpoint_id.is_none() => {
+                endpoint = self.intend_endpoint(&mut tx, &connection).await?;
+            }
+            Some(WebhookChoice::Secret(secret)) => {
+                self.vault().set_webhook_endpoint(&mut tx, id, None).await?;
+                self.vault().add_webhook_secret(&mut tx, id, secret).await?;
+            }
+            Some(WebhookChoice::None) => self.vault().set_webhook_endpoint(&mut tx, id, None).await?,
+            Some(WebhookChoice::Auto) | None => {}
+        }
         tx.commit().await?;
-        connection.ok_or_else(|| VaultError::NotFound(id.clone()).into())
+        self.make_endpoint_now(tenant, id, endpoint).await;
+        let mut tx = self.inner.base.store.read(tenant).await?;
+        Ok(self.vault().connection(&mut tx, id).await?.unwrap_or(connection))
+    }
+
+    /// Carries out the intent that makes an endpoint while somebody waits; a job goes on if that fails.
+    async fn make_endpoint_now(&self, tenant: TenantId, id: &ConnectionId, intent: Option<crate::IntentId>) {
+        if let Some(intent) = intent
+            && let Err(error) = self.carry_out(tenant, &intent).await
+        {
+            tracing::warn!(connection.id = %id, %error, "the webhook endpoint is not made yet; a job goes on");
+        }
     }
 
     /// Ends a connection: removes the webhook endpoint that Bursar made, destroys the secrets, and publishes
@@ -432,6 +347,14 @@ fn checked_name(name: &str) -> Result<String, ConnectError> {
     }
     let detail = format!("The name must have 1 to {LONGEST_NAME} characters, in one line.");
     Err(ConnectError::BadField { field: "display_name", detail })
+}
+
+fn checked_webhook(choice: &WebhookChoice) -> Result<(), ConnectError> {
+    match choice {
+        WebhookChoice::Secret(secret) => KeyKind::check_webhook_secret(secret)
+            .map_err(|error| ConnectError::BadField { field: "webhook", detail: format!("{error}.") }),
+        WebhookChoice::Auto | WebhookChoice::None => Ok(()),
+    }
 }
 
 fn checked_lookback(days: u32) -> Result<u32, ConnectError> {

@@ -58,7 +58,7 @@ pub trait ReplyHandler: Send + Sync {
 /// Absorbs what the answers to intents show. Set once with [`Gateway::observe_with`].
 #[async_trait]
 pub trait ObservedReplies: Send + Sync {
-    /// Told of every successful answer, in the transaction that marks the intent `done`, before its handler.
+    /// Told of every successful answer that carries no secret of its own, in the transaction that marks the intent `done`, before its handler.
     ///
     /// # Errors
     /// Whatever keeps the object from being absorbed; the transaction is rolled back, and the answer is offered again.

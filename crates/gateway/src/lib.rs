@@ -9,6 +9,7 @@
 
 pub mod breaker;
 pub mod connect;
+pub mod connect_error;
 pub mod error;
 pub mod gateway;
 pub mod handler;
@@ -30,7 +31,8 @@ mod locks;
 mod store;
 mod webhook_endpoint;
 
-pub use connect::{ConnectError, ConnectionChange, Disconnected, NewConnectionRequest, WebhookChoice};
+pub use connect::{ConnectionChange, Disconnected, NewConnectionRequest, WebhookChoice};
+pub use connect_error::ConnectError;
 pub use error::{GatewayError, RetryLater};
 pub use gateway::{Answer, Gateway, Lane};
 pub use handler::{Found, ObservedReplies, Reply, ReplyHandler};

@@ -239,7 +239,9 @@ impl Gateway {
         let state = match &end {
             End::Done(done) => {
                 let (connection, answer) = &**done;
-                if let Some(observer) = self.observer() {
+                if let Some(observer) = self.observer()
+                    && !redact::carries_secret(answer.response.text())
+                {
                     observer.observed(&mut tx, connection, answer).await?;
                 }
                 if let Some(handler) = &handler {

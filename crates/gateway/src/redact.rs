@@ -36,6 +36,17 @@ pub fn redacted_text(text: &str) -> Option<String> {
     Some(value.to_string())
 }
 
+/// Whether an object is, or holds, a secret that opens something of ours: a new webhook endpoint's, for instance. Such
+/// an answer is for its handler alone. (`client_secret` opens one payment only, and events carry it too.)
+pub fn carries_secret(text: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        secret: Option<Value>,
+        access_token: Option<Value>,
+    }
+    serde_json::from_str::<Head>(text).is_ok_and(|head| head.secret.is_some() || head.access_token.is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,6 +60,8 @@ mod tests {
             r#"{"secret":null,"confirmation_secret":{"client_secret":"x"}}"#,
             r#"{"secret":null,"confirmation_secret":{"client_secret":"[redacted]"}}"#,
         );
+        assert!(carries_secret(r#"{"id":"we_1","secret":"whsec_1"}"#));
+        assert!(!carries_secret(r#"{"id":"pi_1","client_secret":"x"}"#));
         assert_eq!(redacted_text("not json"), None);
         assert_eq!(redacted_text(&format!("\"{}\"", "x".repeat(MOST_BYTES))), None);
     }

@@ -19,6 +19,7 @@ on_both_engines!(
     a_key_is_tested_without_connecting,
     a_connection_is_tested_and_its_key_replaced,
     a_connection_is_renamed_and_listed,
+    events_can_come_another_way_later,
     a_disconnected_account_leaves_nothing_at_stripe,
     an_endpoint_whose_answer_was_lost_is_made_anew,
     stripe_being_away_is_told_as_such,
@@ -260,6 +261,28 @@ async fn a_connection_is_renamed_and_listed(stage: Stage) {
     let next = format!("/v1/connections?limit=1&cursor={}", page["next_cursor"].as_str().unwrap());
     let page: Value = Call::get(&next).send(&play.router).await.expect(200).json();
     assert_eq!((&page["data"][0]["id"], &page["has_more"]), (&second["id"], &json!(false)));
+}
+
+async fn events_can_come_another_way_later(stage: Stage) {
+    let play = play(&stage, Some("http://127.0.0.1:9")).await;
+    let body = json!({"api_key": play.key(), "webhook": "none"});
+    let connection: Value = play.connect(body).await.expect(201).json();
+    assert_eq!((&connection["webhook"]["endpoint_id"], play.endpoints()), (&json!(null), 0));
+    let id = ConnectionId::from_text(connection["id"].as_str().unwrap());
+    let path = format!("/v1/connections/{id}");
+    let change = async |webhook: Value| {
+        let body = json!({"webhook": webhook});
+        let shown: Value = Call::patch(&path).json(&body).send(&play.router).await.expect(200).json();
+        (shown["webhook"]["endpoint_id"].is_string(), play.endpoints())
+    };
+    assert_eq!(change(json!("auto")).await, (true, 1));
+    assert_eq!(change(json!("auto")).await, (true, 1), "there is one already");
+    assert_eq!(change(json!({"secret": "whsec_by_hand_0123456789"})).await, (false, 0));
+    let secrets = &play.world.linked(&id).await.webhook_secrets;
+    assert!(secrets.iter().any(|secret| secret.expose_secret() == "whsec_by_hand_0123456789"));
+    assert_eq!(change(json!("none")).await, (false, 0));
+    let bad = json!({"webhook": {"secret": "sk_test_x"}});
+    Call::patch(&path).json(&bad).send(&play.router).await.expect_problem(400, "bad_field");
 }
 
 async fn a_disconnected_account_leaves_nothing_at_stripe(stage: Stage) {

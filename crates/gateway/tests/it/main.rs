@@ -19,6 +19,12 @@ const TENANT: TenantId = TenantId(1);
 const OTHER_TENANT: TenantId = TenantId(2);
 const VAULT_KEY: &str = "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
+testkit::on_both_engines!(every_statement_is_understood);
+
+async fn every_statement_is_understood(stage: Stage) {
+    stage.store.prepare_all().await.unwrap();
+}
+
 /// A gateway on a stage, with short waits so that retries do not make tests long.
 struct World {
     stage: Stage,

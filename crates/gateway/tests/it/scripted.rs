@@ -127,8 +127,7 @@ impl Seen {
             return json_answer(*status, body);
         }
         self.effects += 1;
-        let body =
-            json!({"id": format!("we_{}", self.effects), "object": "webhook_endpoint", "secret": "whsec_scripted"});
+        let body = json!({"id": format!("we_{}", self.effects), "object": "webhook_endpoint", "client_secret": "whsec_scripted"});
         let body = body.to_string();
         if let Some(key) = key {
             self.remembered.insert(key, (200, body.clone()));
