@@ -17,6 +17,8 @@ CREATE TABLE revenue_facts (
     amount_minor BIGINT NOT NULL,
     balance_transaction_id TEXT,
     customer_id TEXT,
+    -- Of payouts: made by schedule, so that it takes all that is available.
+    automatic BOOLEAN NOT NULL,
     -- The user's own fields, as JSON text: escapes that JSONB refuses are kept.
     metadata TEXT,
     PRIMARY KEY (tenant_id, account_id, payment_key, fact_id)
@@ -121,19 +123,19 @@ CREATE TABLE revenue_daily (
     -- The day's dimensions have to be drawn from its rows again.
     dimensions_stale BOOLEAN NOT NULL,
     changed_at BIGINT NOT NULL,
-    PRIMARY KEY (tenant_id, account_id, day, currency)
+    PRIMARY KEY (tenant_id, day, currency, account_id)
 )
 -- [sqlite]
 WITHOUT ROWID
 -- [end]
 ;
-CREATE INDEX revenue_daily_stale ON revenue_daily (tenant_id, account_id, day, currency) WHERE dimensions_stale;
+CREATE INDEX revenue_daily_stale ON revenue_daily (tenant_id, day) WHERE dimensions_stale;
 -- [postgres]
 SELECT bursar_protect('revenue_daily', false);
 -- [end]
 
 -- What a day's charges were for: by product and by the user's own fields. The largest values of each; the others
--- together have the value NULL's stand-in, an empty text with rest = TRUE.
+-- together are one row with rest = TRUE and an empty value.
 CREATE TABLE revenue_daily_dimensions (
     tenant_id BIGINT NOT NULL,
     account_id TEXT NOT NULL,
@@ -146,7 +148,7 @@ CREATE TABLE revenue_daily_dimensions (
     amount_minor BIGINT NOT NULL,
     units BIGINT NOT NULL,
     charges BIGINT NOT NULL,
-    PRIMARY KEY (tenant_id, account_id, day, currency, dimension, rest, value)
+    PRIMARY KEY (tenant_id, day, currency, account_id, dimension, rest, value)
 )
 -- [sqlite]
 WITHOUT ROWID

@@ -89,6 +89,8 @@ pub struct Fact<'a> {
     pub balance_transaction_id: Option<Cow<'a, str>>,
     /// The payer.
     pub customer_id: Option<Cow<'a, str>>,
+    /// Of payouts: made by schedule, so that it takes all that is available.
+    pub automatic: bool,
     /// The user's own fields as JSON text; none where there are none. Only charges carry them.
     pub metadata: Option<&'a str>,
 }
@@ -158,6 +160,7 @@ fn of_charge(charge: Charge<'_>) -> Vec<Fact<'_>> {
         money: Money::new(amount_minor, charge.currency),
         balance_transaction_id: charge.balance_transaction.map(|it| it.0),
         customer_id: charge.customer.map(|it| it.0),
+        automatic: false,
         metadata: charge.metadata.map(RawValue::get).filter(|text| is_filled(text)),
     }]
 }
@@ -206,6 +209,7 @@ fn of_refund(refund: Refund<'_>) -> Vec<Fact<'_>> {
         money: Money::new(refund.amount.saturating_neg(), refund.currency),
         balance_transaction_id: refund.balance_transaction.map(|it| it.0),
         customer_id: None,
+        automatic: false,
         metadata: None,
     };
     let back = refund.failure_balance_transaction.map(|failure| Fact {
@@ -252,6 +256,7 @@ fn of_dispute(dispute: Dispute<'_>) -> Vec<Fact<'_>> {
             money: Money::new(amount_minor, dispute.currency),
             balance_transaction_id: Some(Cow::Owned(movement.id.0.into_owned())),
             customer_id: None,
+            automatic: false,
             metadata: None,
         }
     };
@@ -265,6 +270,8 @@ struct Payout<'a> {
     created: i64,
     amount: i64,
     currency: Currency,
+    #[serde(default)]
+    automatic: bool,
     #[serde(borrow, default)]
     balance_transaction: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -284,6 +291,7 @@ fn of_payout(payout: Payout<'_>) -> Vec<Fact<'_>> {
         money: Money::new(payout.amount.saturating_neg(), payout.currency),
         balance_transaction_id: Some(balance_transaction.0),
         customer_id: None,
+        automatic: payout.automatic,
         metadata: None,
     };
     let back = payout.failure_balance_transaction.map(|failure| Fact {

@@ -1,26 +1,34 @@
 //! What the business takes in: facts drawn from mirrored objects, daily totals that always equal them, and the tie-out
 //! that proves both against the balance.
 //!
-//! Read in this order: [`fact`] what one object says about money, [`daily`] totals by day and currency, [`tie_out`]
-//! their proof, [`revenue`] all of it as others hold it.
+//! Read in this order: [`fact`] what one object says about money, [`movement`] what the balance says, [`sale`] what was
+//! sold, `effects` what a batch of changes does, [`daily`] totals by day and currency, [`dimension`] what they were for,
+//! [`tie_out`] their proof, [`revenue`] all of it as others hold it.
 
+pub mod conversion;
 pub mod daily;
+pub mod dimension;
 pub mod error;
 pub mod fact;
+pub mod movement;
 pub mod revenue;
+pub mod sale;
 pub mod tie_out;
 
+mod effects;
+mod jobs;
 mod projection;
+mod proof;
 mod read;
+mod store;
 
 pub use daily::{CurrencyTotal, DailyFigure, Sources};
 pub use error::RevenueError;
 pub use fact::{Fact, FactKind};
 pub use revenue::Revenue;
-pub use tie_out::{Difference, DifferenceKind, TieOut, TieOutRow, TwoSides};
+pub use tie_out::{Converted, Difference, DifferenceKind, TieOut, TieOutRow, TwoSides};
 
 /// What this feature gives the server.
 pub fn slice(revenue: &Revenue) -> platform::Slice {
-    let _ = revenue;
-    platform::Slice { name: "revenue", ..platform::Slice::default() }
+    platform::Slice { name: "revenue", jobs: jobs::kinds(revenue), ..platform::Slice::default() }
 }

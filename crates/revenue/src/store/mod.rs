@@ -1,0 +1,6 @@
+//! Revenue's SQL.
+
+pub(crate) mod daily;
+pub(crate) mod dimensions;
+pub(crate) mod proof;
+pub(crate) mod rows;

@@ -1,0 +1,1 @@
+//! What people see: figures, their proof, and what days were for.
