@@ -160,8 +160,8 @@ pub(crate) async fn list_intents(
         "SELECT id, connection_id, purpose, subject, lane, request, key_generation, on_account, state, tries, created_at,
                 updated_at, sent_since, sent_last, failed_at_stripe, answer, refusal, last_error
          FROM gateway_intents
-         WHERE tenant_id = $1 AND ($2 IS NULL OR id < $2) AND ($3 IS NULL OR state = $3)
-           AND ($4 IS NULL OR connection_id = $4) AND ($5 IS NULL OR purpose = $5)
+         WHERE tenant_id = $1 AND (CAST($2 AS TEXT) IS NULL OR id < $2) AND (CAST($3 AS TEXT) IS NULL OR state = $3)
+           AND (CAST($4 AS TEXT) IS NULL OR connection_id = $4) AND (CAST($5 AS TEXT) IS NULL OR purpose = $5)
          ORDER BY id DESC LIMIT $6"
     ))
     .bind(tenant)
