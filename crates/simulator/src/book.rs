@@ -25,6 +25,9 @@ pub(crate) enum Due {
     Renew(Box<str>),
 }
 
+/// Money of one currency that waits for a payout: net amounts by (available on, balance transaction).
+pub(crate) type Unpaid = BTreeMap<(i64, Box<str>), i64>;
+
 /// One account in one mode.
 pub(crate) struct Book {
     pub(crate) account: Arc<str>,
@@ -33,7 +36,7 @@ pub(crate) struct Book {
     /// Sums kept while money is moved, independent of the objects.
     pub(crate) totals: Totals,
     /// Balance transactions that no payout has taken yet, by currency: (available on, id) and net amount.
-    pub(crate) unpaid: BTreeMap<Box<str>, BTreeMap<(i64, Box<str>), i64>>,
+    pub(crate) unpaid: BTreeMap<Box<str>, Unpaid>,
     /// What happens when time passes.
     pub(crate) due: BTreeSet<(i64, Due)>,
     /// When automatic payouts were last made.

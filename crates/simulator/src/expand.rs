@@ -60,6 +60,7 @@ fn walk(book: &Book, value: &mut Value, segments: &[&str], within: &str, path: &
         && !matches!(member, Value::String(_) | Value::Null)
         && !is_list(member)
         && !member["object"].is_string()
+        && (object.is_none() || !expandable(object.as_deref(), &here))
     {
         return Err(Refusal::bad(format!("This property cannot be expanded ({path}).")).param("expand"));
     }
