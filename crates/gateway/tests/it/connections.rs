@@ -78,16 +78,6 @@ impl Play {
     }
 }
 
-async fn notices(stage: &Stage, topic: &str) -> i64 {
-    let mut tx = stage.store.read(TENANT).await.unwrap();
-    store::q(store::sql!("SELECT count(*) FROM notices WHERE tenant_id = $1 AND topic = $2"))
-        .bind(TENANT)
-        .bind(topic)
-        .scalar(&mut tx)
-        .await
-        .unwrap()
-}
-
 async fn an_account_is_connected_with_its_webhook_endpoint(stage: Stage) {
     let play = play(&stage, Some("http://127.0.0.1:9/")).await;
     let answer = play.connect(json!({"api_key": play.key(), "lookback_days": 90})).await.expect(201);
@@ -103,7 +93,8 @@ async fn an_account_is_connected_with_its_webhook_endpoint(stage: Stage) {
     assert!(!answer.text().contains(&play.key()), "the key is not repeated");
     let linked = play.world.linked(&ConnectionId::from_text(&id)).await;
     assert!(linked.webhook_secrets[0].expose_secret().starts_with("whsec_"));
-    assert_eq!((play.endpoints(), notices(&stage, "connection.created").await), (1, 1));
+    assert_eq!(play.endpoints(), 1);
+    play.world.hear("connection.created", 1).await;
     let outbox: Value = Call::get("/v1/outbox").send(&play.router).await.expect(200).json();
     assert_eq!(outbox["data"][0]["state"], "done");
     assert_eq!(outbox["data"][0]["answer"]["body"]["secret"], "[redacted]");
@@ -162,7 +153,8 @@ async fn each_bad_key_is_refused_by_its_own_name(stage: Stage) {
     Call::post("/v1/connections").body("x").send(&play.router).await.expect_problem(400, "bad_content_type");
     let list: Value = Call::get("/v1/connections").send(&play.router).await.expect(200).json();
     assert_eq!(list["data"], json!([]), "nothing is kept of what was refused");
-    assert_eq!(notices(&stage, "connection.created").await, 0);
+    let mut tx = stage.store.read_system().await.unwrap();
+    assert_eq!(platform::job::counts(&mut tx).await.unwrap().ready, 0, "and nobody is told");
 }
 
 async fn a_restricted_key_needs_its_permissions(stage: Stage) {
@@ -235,7 +227,7 @@ async fn a_connection_is_tested_and_its_key_replaced(stage: Stage) {
     let shown: Value = replace(fresh.expose_secret()).await.expect(200).json();
     assert_eq!((&shown["state"], &shown["key_kind"]), (&json!("active"), &json!("restricted")));
     assert_eq!(test().await.expect(200).json::<Value>()["ok"], true);
-    assert_eq!(notices(&stage, "connection.key_replaced").await, 1);
+    play.world.hear("connection.key_replaced", 1).await;
 }
 
 async fn a_connection_is_renamed_and_listed(stage: Stage) {
@@ -292,7 +284,7 @@ async fn a_disconnected_account_leaves_nothing_at_stripe(stage: Stage) {
     Call::delete(&format!("{path}?data=maybe")).send(&play.router).await.expect_problem(400, "bad_field");
     let answer: Value = Call::delete(&format!("{path}?data=erase")).send(&play.router).await.expect(200).json();
     assert_eq!((answer, play.endpoints()), (json!({}), 0));
-    assert_eq!(notices(&stage, "connection.disconnected").await, 1);
+    play.world.hear("connection.disconnected", 1).await;
     Call::delete(&path).send(&play.router).await.expect_problem(409, "connection_disconnected");
     Call::post(&format!("{path}/test")).send(&play.router).await.expect_problem(409, "connection_disconnected");
     Call::delete("/v1/connections/con_unknown").send(&play.router).await.expect_problem(404, "not_found");

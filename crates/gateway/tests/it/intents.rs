@@ -329,6 +329,24 @@ async fn an_intent_waits_for_a_key_that_works(stage: Stage) {
 
 async fn jobs_carry_intents_out_and_the_sweep_finds_the_rest(stage: Stage) {
     let play = play(&stage).await;
+    let base = &play.world.base;
+    // An intent whose job ended as dead.
+    let lost = play.intend(Lane::Background).await;
+    let deadly = platform::JobKind::new("gateway.carry_out", |_| async {
+        Err(platform::JobError::GiveUp("it cannot be done".to_owned()))
+    });
+    let stopping = platform::CancellationToken::new();
+    let killing = tokio::spawn(platform::worker::run(base.clone(), vec![deadly], stopping.clone()));
+    let counts_are = async |expected: platform::job::JobCounts| {
+        let mut tx = stage.store.read_system().await.unwrap();
+        (platform::job::counts(&mut tx).await.unwrap() == expected).then_some(())
+    };
+    let one_dead = platform::job::JobCounts { dead: 1, ..Default::default() };
+    wait_for("the job to be dead", || counts_are(one_dead)).await;
+    stopping.cancel();
+    killing.await.unwrap();
+    assert_eq!(play.state(&lost).await, "pending");
+
     let background = play.intend(Lane::Background).await;
     let interactive = play.intend(Lane::Interactive).await;
     let _working = play.world.working();
@@ -337,24 +355,15 @@ async fn jobs_carry_intents_out_and_the_sweep_finds_the_rest(stage: Stage) {
     assert_eq!(play.state(&interactive).await, "pending", "whoever waits has a head start");
     stage.clock.advance(Duration::from_secs(31));
     wait_for("the interactive intent's safety net", || done(&interactive)).await;
-    // A job that is lost, as a dead one is.
-    let lost = play.intend(Lane::Interactive).await;
-    let mut tx = stage.store.begin_system().await.unwrap();
-    store::q(store::sql!("DELETE FROM jobs WHERE state = 'ready'")).execute(&mut tx).await.unwrap();
-    let sweep = platform::NewJob::new("gateway.sweep_outbox", None, &serde_json::json!({}), stage.now());
-    tx.commit().await.unwrap();
+
     stage.clock.advance(Duration::from_secs(16 * 60));
     let mut tx = stage.store.begin_system().await.unwrap();
-    platform::job::enqueue(&mut tx, &play.world.base, sweep).await.unwrap();
+    let sweep = platform::NewJob::new("gateway.sweep_outbox", None, &serde_json::json!({}), stage.now());
+    platform::job::enqueue(&mut tx, base, sweep).await.unwrap();
     tx.commit().await.unwrap();
-    wait_for("the sweep to bring it back", || done(&lost)).await;
+    wait_for("the sweep to bring the lost one back", || done(&lost)).await;
     assert_eq!(play.stripe.effects(), 3);
-    wait_for("no job to be left", || async {
-        let mut tx = stage.store.read_system().await.unwrap();
-        let counts = platform::job::counts(&mut tx).await.unwrap();
-        (counts == platform::job::JobCounts::default()).then_some(())
-    })
-    .await;
+    wait_for("no job to be left", || counts_are(one_dead)).await;
 }
 
 async fn nobody_sees_another_tenants_outbox(stage: Stage) {

@@ -10,8 +10,11 @@ mod scripted;
 use gateway::{BreakerOptions, Gateway, GatewayOptions, LimitOptions, Patience, RetryOptions};
 use identity::{Caller, CallerKind, OrganizationId};
 use kit::{Environment, Secret, TenantId};
-use platform::Base;
-use std::{sync::Arc, time::Duration};
+use platform::{Base, Subscriber};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use testkit::Stage;
 use vault::{ConnectionId, Keyring, Linked, NewConnection, Vault};
 
@@ -30,6 +33,7 @@ struct World {
     stage: Stage,
     base: Base,
     gateway: Gateway,
+    heard: Heard,
 }
 
 /// Stripe's limits and patience, with waits of a few milliseconds.
@@ -49,7 +53,7 @@ impl World {
             Base { store: stage.store.clone(), clock: stage.clock.shared(), randomness: stage.randomness.clone() };
         let vault = Vault::open(base.clone(), Keyring::parse(&Secret::from(VAULT_KEY)).unwrap());
         let gateway = Gateway::new(base.clone(), vault, options).unwrap();
-        World { stage: stage.clone(), base, gateway }
+        World { stage: stage.clone(), base, gateway, heard: Heard::default() }
     }
 
     /// A connection, as if its key had been checked.
@@ -90,9 +94,44 @@ impl World {
     /// Runs the gateway's jobs until the returned guard is dropped.
     fn working(&self) -> tokio_util::sync::DropGuard {
         let stopping = platform::CancellationToken::new();
+        let hear = |topic| Subscriber { name: "test", topic, tell: self.heard.tell() };
         let mut jobs = gateway::slice(&self.gateway).jobs;
-        jobs.push(platform::notice::delivery(Vec::new()));
+        jobs.push(platform::notice::delivery(TOPICS.map(hear).to_vec()));
         tokio::spawn(platform::worker::run(self.base.clone(), jobs, stopping.clone()));
         stopping.drop_guard()
+    }
+
+    /// Waits until a topic was told so often.
+    async fn hear(&self, topic: &str, times: usize) {
+        let _working = self.working();
+        let what = format!("{topic} to be told {times} times");
+        testkit::wait_for(&what, || async {
+            let heard = self.heard.0.lock().unwrap();
+            (heard.iter().filter(|heard| *heard == topic).count() == times).then_some(())
+        })
+        .await;
+    }
+}
+
+/// The gateway's notices.
+const TOPICS: [&str; 5] = [
+    "connection.created",
+    "connection.key_refused",
+    "connection.key_replaced",
+    "connection.disconnected",
+    "intent.in_doubt",
+];
+
+/// Topics that were told.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<String>>>);
+
+impl Heard {
+    fn tell(&self) -> platform::notice::Tell {
+        let heard = self.clone();
+        Arc::new(move |_, notice| {
+            heard.0.lock().unwrap().push(notice.topic);
+            Box::pin(async { Ok(()) })
+        })
     }
 }
