@@ -245,7 +245,9 @@ impl<'a> Batch<'a> {
         let says_else = match (before, body) {
             (None, _) => true,
             (Some(_), Body::Stored(_)) => false,
-            (Some((_, stored)), Body::Incoming(observation)) => !same_body(stored.unwrap_or_default(), observation.body),
+            (Some((_, stored)), Body::Incoming(observation)) => {
+                !same_body(stored.unwrap_or_default(), observation.body)
+            }
         };
         match before {
             None => self.outcome.new += 1,

@@ -1,6 +1,10 @@
 //! Syncs, coverage and mirrored objects as JSON.
 
-use crate::{Mirror, SyncKind, SyncStatus, progress::{Progress, progress}, store::objects::ObjectRow};
+use crate::{
+    Mirror, SyncKind, SyncStatus,
+    progress::{Progress, progress},
+    store::objects::ObjectRow,
+};
 use axum::{
     Json, Router,
     extract::{Path, Query, State},

@@ -145,7 +145,9 @@ impl Listing {
         }
         let mut stop: Option<SyncError> = None;
         loop {
-            if stop.is_none() && let Err(asked) = run.stop_if_asked() {
+            if stop.is_none()
+                && let Err(asked) = run.stop_if_asked()
+            {
                 stop = Some(asked);
             }
             while stop.is_none() && calls.len() < MOST_IN_FLIGHT {
@@ -181,12 +183,10 @@ impl Listing {
                 && part.in_flight < PARALLEL
                 && (part.throttled == 0 || !others_go_on)
         };
-        let place = (0..self.parts.len())
-            .filter(|place| may_go(&self.parts[*place]))
-            .max_by_key(|place| {
-                let part = &self.parts[*place];
-                (part.pages == 0, part.left() / (1 + part.in_flight as i64))
-            })?;
+        let place = (0..self.parts.len()).filter(|place| may_go(&self.parts[*place])).max_by_key(|place| {
+            let part = &self.parts[*place];
+            (part.pages == 0, part.left() / (1 + part.in_flight as i64))
+        })?;
         let part = &mut self.parts[place];
         let most = (0..part.idle.len()).max_by_key(|at| part.idle[*at].left)?;
         let range = part.idle.swap_remove(most);
@@ -359,7 +359,8 @@ async fn absorb(run: &SyncRun, steps: &[Step]) -> Result<(), SyncError> {
         let (state, reason) = (part.state, part.reason.as_deref());
         if state == PartState::Complete || state.is_hindered() {
             let kind = ObjectKind::from_object_name(part.kind);
-            let from = kind.and_then(|kind| crate::sync::oldest_second(kind, run.connection().lookback_days, run.ceiling));
+            let from =
+                kind.and_then(|kind| crate::sync::oldest_second(kind, run.connection().lookback_days, run.ceiling));
             let until = (state == PartState::Complete).then_some(run.ceiling);
             let covered = Covered { kind: part.kind, state, reason, from: from.map(Time::from_seconds), until };
             streams::cover(&mut tx, tenant, connection, covered, now).await?;

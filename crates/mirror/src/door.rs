@@ -1,10 +1,6 @@
 //! The two ways in that others hold the handle of: events from the inbox, and answers to our own writes.
 
-use crate::{
-    Interval, Mirror, MirrorError, Observation, Scope, Source,
-    reread,
-    store::rereads::NewReread,
-};
+use crate::{Interval, Mirror, MirrorError, Observation, Scope, Source, reread, store::rereads::NewReread};
 use async_trait::async_trait;
 use gateway::{Answer, GatewayError, ObservedReplies};
 use inbox::{EventSink, SinkError, StoredEvent};
@@ -77,7 +73,11 @@ impl Mirror {
 enum Understood<'a> {
     Object(Observation<'a>),
     /// Shaped by a version that we do not read: the object is fetched at ours. That it is gone can be told at once.
-    OtherShape { kind: &'a str, id: &'a str, gone: Option<Observation<'a>> },
+    OtherShape {
+        kind: &'a str,
+        id: &'a str,
+        gone: Option<Observation<'a>>,
+    },
     /// Such as `invoice.upcoming`: there is nothing at Stripe that it could be kept as.
     NoObject,
 }

@@ -166,7 +166,9 @@ async fn read_events(run: &SyncRun, stream: &mut Stream) -> Result<usize, Swept>
             if behind.is_none() {
                 behind = settled.map(|event| (event.id.clone(), event.second()));
             }
-            if !page.has_more && let Some((id, second)) = behind.take() {
+            if !page.has_more
+                && let Some((id, second)) = behind.take()
+            {
                 stream.anchor_event_id = Some(id);
                 stream.anchor_at = second.map_or(stream.anchor_at, |second| Time::from_seconds(second).micros());
             }
@@ -233,7 +235,8 @@ async fn cover_events(run: &SyncRun, state: PartState, reason: Option<&str>) -> 
     let now = run.base().now();
     let mut tx = run.begin().await?;
     let tenant = tx.tenant();
-    let covered = Covered { kind: EVENTS, state, reason, from: None, until: (state == PartState::Complete).then_some(now) };
+    let covered =
+        Covered { kind: EVENTS, state, reason, from: None, until: (state == PartState::Complete).then_some(now) };
     streams::cover(&mut tx, tenant, &run.connection().id, covered, now).await?;
     tx.commit().await?;
     Ok(())
@@ -270,7 +273,9 @@ async fn read_sample(run: &SyncRun, stream: &mut Stream, kind: ObjectKind) -> Re
     let share = run.base().randomness.below(1_000);
     let age = Duration::from_secs(SAMPLE_AGE_SECONDS * share * share / 1_000_000);
     let created = CreatedRange { until: Some(now - age), ..CreatedRange::default() };
-    let Some(page) = read_page(run, kind, &ListParams { created, ..ListParams::default() }).await? else { return Ok(()) };
+    let Some(page) = read_page(run, kind, &ListParams { created, ..ListParams::default() }).await? else {
+        return Ok(());
+    };
     stream.last_sample_at = Some(now.micros());
     absorb(run, stream, &page, |absorbed| (absorbed.new + absorbed.changed) as i64).await
 }
@@ -301,8 +306,7 @@ async fn absorb(
     silent_changes: impl Fn(&Absorbed) -> i64,
 ) -> Result<(), SyncError> {
     let scope = run.mirror.scope_of(run.connection());
-    let observations: Vec<_> =
-        page.observations(Source::List, Interval::of_fetch(page.began, page.ended)).collect();
+    let observations: Vec<_> = page.observations(Source::List, Interval::of_fetch(page.began, page.ended)).collect();
     let mut tx = run.begin().await?;
     let absorbed = run.mirror.absorb(&mut tx, &scope, &observations).await?;
     let figures = Figures { calls: 1, silent_changes: silent_changes(&absorbed), ..Figures::default() };

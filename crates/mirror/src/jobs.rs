@@ -111,7 +111,8 @@ async fn erase(mirror: Mirror, notice: Notice) -> Result<(), JobError> {
     let tenant = notice.tenant;
     let connection = ConnectionId::from_text(notice.subject);
     let mut tx = mirror.base().store.read(tenant).await?;
-    let found = mirror.vault().connection(&mut tx, &connection).await.map_err(|error| JobError::Retry(error.to_string()))?;
+    let found =
+        mirror.vault().connection(&mut tx, &connection).await.map_err(|error| JobError::Retry(error.to_string()))?;
     drop(tx);
     let told = notice.payload.get("account_id").and_then(|account| account.as_str()).map(str::to_owned);
     let Some(account_id) = found.map(|connection| connection.account_id).or(told) else { return Ok(()) };
@@ -119,7 +120,10 @@ async fn erase(mirror: Mirror, notice: Notice) -> Result<(), JobError> {
     let mut tx = mirror.base().store.read(tenant).await?;
     let others = mirror.vault().connections(&mut tx).await.map_err(|error| JobError::Retry(error.to_string()))?;
     drop(tx);
-    if others.iter().any(|it| it.id != connection && it.account_id == account_id && it.state != ConnectionState::Disconnected) {
+    if others
+        .iter()
+        .any(|it| it.id != connection && it.account_id == account_id && it.state != ConnectionState::Disconnected)
+    {
         return Ok(());
     }
     let scope = crate::Scope { tenant, connection_id: connection.clone(), account_id };

@@ -25,17 +25,17 @@ mod store;
 pub mod sync;
 mod view;
 
+pub use crate::store::{
+    objects::{KindCount, ObjectRow},
+    streams::{Coverage, Stream},
+    syncs::{SyncJob, SyncPart},
+};
 pub use absorb::{Absorbed, Absorber};
 pub use error::MirrorError;
 pub use mirror::{Mirror, Summary, SyncStatus};
 pub use observation::{Interval, Observation, Source};
 pub use order::{Verdict, Version, order};
 pub use projection::{Change, Projection, Scope};
-pub use crate::store::{
-    objects::{KindCount, ObjectRow},
-    streams::{Coverage, Stream},
-    syncs::{SyncJob, SyncPart},
-};
 pub use sync::{PartState, SyncId, SyncKind};
 
 /// Topic that wakes live pages: a sync moved on.

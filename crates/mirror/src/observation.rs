@@ -84,7 +84,12 @@ pub struct Observation<'a> {
 impl<'a> Observation<'a> {
     /// Reads what a body says of itself. `None` for an object without an id, such as the invoice of `invoice.upcoming`,
     /// and for JSON that is no object of Stripe's.
-    pub fn of_body(head: &'a stripe::Head<'_>, body: &'a str, source: Source, seen: Interval) -> Option<Observation<'a>> {
+    pub fn of_body(
+        head: &'a stripe::Head<'_>,
+        body: &'a str,
+        source: Source,
+        seen: Interval,
+    ) -> Option<Observation<'a>> {
         let id = head.id.as_deref().filter(|id| !id.is_empty())?;
         Some(Observation {
             object_type: &head.object,

@@ -91,7 +91,11 @@ fn form_page(frame: &ui::Frame, typed: &ConnectForm, problem: Option<&Problem>) 
     let form = ui::component::Form::post("/connections", frame.csrf.as_deref())
         .problem(problem.map(view::shown))
         .field(Field::secret("api_key", "Stripe API key").hint(hint).error(key_error).required().first())
-        .field(Field::text("display_name", "Name").value(&typed.display_name).hint("How you call the account; its own name if empty."))
+        .field(
+            Field::text("display_name", "Name")
+                .value(&typed.display_name)
+                .hint("How you call the account; its own name if empty."),
+        )
         .field(
             Field::input("number", "lookback_days", "Days of history")
                 .value(&typed.lookback_days)
@@ -241,15 +245,16 @@ async fn live(
     let id = ConnectionId::from_text(id);
     api::connection_of(&mirror, caller.tenant, &id).await?;
     let wake = mirror.base().store.wakes().subscribe(crate::WAKE);
-    let updates = stream::unfold((mirror, caller, frame, id, wake), |(mirror, caller, mut frame, id, mut wake)| async move {
-        wake.woken_or(LIVE_AT_LEAST).await;
-        kit::clock::pause(LIVE_EVERY).await;
-        frame.view.now = mirror.base().now();
-        let connection = api::connection_of(&mirror, caller.tenant, &id).await.ok()?;
-        let part = live_part(&mirror, &caller, &connection, &frame.view).await.ok()?;
-        let event = sse::Event::default().json_data(LiveUpdate::new("connection", part)).ok()?;
-        Some((Ok(event), (mirror, caller, frame, id, wake)))
-    });
+    let updates =
+        stream::unfold((mirror, caller, frame, id, wake), |(mirror, caller, mut frame, id, mut wake)| async move {
+            wake.woken_or(LIVE_AT_LEAST).await;
+            kit::clock::pause(LIVE_EVERY).await;
+            frame.view.now = mirror.base().now();
+            let connection = api::connection_of(&mirror, caller.tenant, &id).await.ok()?;
+            let part = live_part(&mirror, &caller, &connection, &frame.view).await.ok()?;
+            let event = sse::Event::default().json_data(LiveUpdate::new("connection", part)).ok()?;
+            Some((Ok(event), (mirror, caller, frame, id, wake)))
+        });
     Ok(Sse::new(updates).keep_alive(sse::KeepAlive::default()))
 }
 

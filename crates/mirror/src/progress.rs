@@ -1,9 +1,6 @@
 //! How far a sync is: counted objects, and an honest guess at the rest.
 
-use crate::{
-    PartState, SyncPart,
-    store::syncs::SyncJob,
-};
+use crate::{PartState, SyncPart, store::syncs::SyncJob};
 use kit::Time;
 use serde::{Serialize, Serializer};
 
@@ -28,7 +25,8 @@ pub struct Progress {
 pub fn progress(parts: &[SyncPart], started_at: Option<Time>, now: Time) -> Progress {
     let sum = |of: fn(&SyncPart) -> i64| parts.iter().map(|part| u64::try_from(of(part)).unwrap_or(0)).sum::<u64>();
     // What is hindered is not waited for.
-    let is_open = |part: &&SyncPart| part.state == PartState::Pending.as_str() || part.state == PartState::Running.as_str();
+    let is_open =
+        |part: &&SyncPart| part.state == PartState::Pending.as_str() || part.state == PartState::Running.as_str();
     let open: Vec<&SyncPart> = parts.iter().filter(is_open).collect();
     let objects = sum(|part| part.objects);
     let remaining = open.iter().map(|part| u64::try_from(part.remaining).unwrap_or(0)).sum::<u64>();

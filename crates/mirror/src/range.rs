@@ -138,7 +138,11 @@ mod tests {
 
     #[test]
     fn spans_are_cut_only_where_it_helps() {
-        let check = |what: &str, range: Range, seen: PageSeen, outlook: Outlook, expected: (bool, Option<i64>, i64, Option<(Option<i64>, i64)>)| {
+        let check = |what: &str,
+                     range: Range,
+                     seen: PageSeen,
+                     outlook: Outlook,
+                     expected: (bool, Option<i64>, i64, Option<(Option<i64>, i64)>)| {
             let advanced = advance(&range, &seen, outlook);
             let older = advanced.older.map(|older| (older.from, older.to));
             assert_eq!((advanced.range.done, advanced.range.from, advanced.range.to, older), expected, "{what}");
@@ -148,16 +152,63 @@ mod tests {
         let inner = |from, to| Range::new(0, Some(from), to);
         check("empty", whole(began), page(0, 0, 0, false), outlook(1, 1, None), (true, None, began, None));
         check("last page", inner(0, 1_000), page(30, 900, 500, false), outlook(1, 1, None), (true, Some(0), 500, None));
-        check("few pages left", inner(0, 1_000), page(100, 1_000, 800, true), outlook(1, 5, None), (false, Some(0), 800, None));
-        check("many left", inner(0, 1_000), page(100, 1_000, 980, true), outlook(1, 5, None), (false, Some(491), 980, Some((Some(0), 490))));
-        check("enough open", inner(0, 1_000), page(100, 1_000, 980, true), outlook(6, 5, None), (false, Some(0), 980, None));
-        check("first page tells little", inner(0, 1_000), page(100, 1_000, 980, true), outlook(1, 1, None), (false, Some(0), 980, None));
-        check("late", inner(0, 1_000), page(100, 1_000, 820, true), outlook(2, 60, None), (false, Some(411), 820, Some((Some(0), 410))));
-        check("a guess waits", whole(began), page(100, began, began - 1_000, true), outlook(1, 3, None), (false, None, began - 1_000, None));
-        check("a known beginning", whole(began), page(100, began, began - 1_000, true), outlook(1, 3, Some(began - 21_000)),
-            (false, Some(began - 10_999), began - 1_000, Some((None, began - 11_000))));
+        check(
+            "few pages left",
+            inner(0, 1_000),
+            page(100, 1_000, 800, true),
+            outlook(1, 5, None),
+            (false, Some(0), 800, None),
+        );
+        check(
+            "many left",
+            inner(0, 1_000),
+            page(100, 1_000, 980, true),
+            outlook(1, 5, None),
+            (false, Some(491), 980, Some((Some(0), 490))),
+        );
+        check(
+            "enough open",
+            inner(0, 1_000),
+            page(100, 1_000, 980, true),
+            outlook(6, 5, None),
+            (false, Some(0), 980, None),
+        );
+        check(
+            "first page tells little",
+            inner(0, 1_000),
+            page(100, 1_000, 980, true),
+            outlook(1, 1, None),
+            (false, Some(0), 980, None),
+        );
+        check(
+            "late",
+            inner(0, 1_000),
+            page(100, 1_000, 820, true),
+            outlook(2, 60, None),
+            (false, Some(411), 820, Some((Some(0), 410))),
+        );
+        check(
+            "a guess waits",
+            whole(began),
+            page(100, began, began - 1_000, true),
+            outlook(1, 3, None),
+            (false, None, began - 1_000, None),
+        );
+        check(
+            "a known beginning",
+            whole(began),
+            page(100, began, began - 1_000, true),
+            outlook(1, 3, Some(began - 21_000)),
+            (false, Some(began - 10_999), began - 1_000, Some((None, began - 11_000))),
+        );
         check("all in one second", inner(5, 5), page(100, 5, 5, true), outlook(1, 50, None), (false, Some(5), 5, None));
-        check("behind the beginning", whole(90), page(100, 90, 80, true), outlook(1, 50, Some(100)), (false, None, 80, None));
+        check(
+            "behind the beginning",
+            whole(90),
+            page(100, 90, 80, true),
+            outlook(1, 50, Some(100)),
+            (false, None, 80, None),
+        );
     }
 
     /// Reads a made-up list by the rules above; answers calls made, the most spans open at once, and what was read.
@@ -167,9 +218,10 @@ mod tests {
         let (mut open, mut read, mut pages, mut most_open, mut next_number) =
             (vec![Range::new(0, None, i64::MAX)], Vec::new(), 0, 1, 1);
         while let Some(range) = open.pop() {
-            let begin = range.cursor.as_ref().map_or(0, |id| {
-                1 + newest_first.iter().position(|(_, number)| id == &number.to_string()).unwrap()
-            });
+            let begin = range
+                .cursor
+                .as_ref()
+                .map_or(0, |id| 1 + newest_first.iter().position(|(_, number)| id == &number.to_string()).unwrap());
             let fits = |item: &&(i64, usize)| item.0 <= range.to && range.from.is_none_or(|from| item.0 >= from);
             let rest: Vec<(i64, usize)> = newest_first[begin..].iter().filter(fits).copied().collect();
             let shown = &rest[..rest.len().min(page_size)];
@@ -212,10 +264,17 @@ mod tests {
     #[test]
     fn calls_stay_near_the_fewest() {
         let spread = |count: i64, grows: bool| -> Vec<i64> {
-            let at = |number: i64| if grows { (number as f64 / count as f64).sqrt() } else { number as f64 / count as f64 };
+            let at =
+                |number: i64| if grows { (number as f64 / count as f64).sqrt() } else { number as f64 / count as f64 };
             (0..count).map(|number| 1_700_000_000 + (at(number) * 63_000_000.0) as i64).collect()
         };
-        for (count, knows, grows) in [(250, false, false), (2_000, false, true), (20_000, false, false), (60_000, true, true), (60_000, false, true)] {
+        for (count, knows, grows) in [
+            (250, false, false),
+            (2_000, false, true),
+            (20_000, false, false),
+            (60_000, true, true),
+            (60_000, false, true),
+        ] {
             let created = spread(count, grows);
             let (calls, most_open, _) = read_all(&created, 100, knows.then_some(1_700_000_000));
             let fewest = (count as usize).div_ceil(100);

@@ -53,7 +53,8 @@ fn request_for(object_type: &str, id: &str) -> Option<Request> {
     }
     let (_, path) = FURTHER_PATHS.iter().find(|(name, _)| *name == object_type)?;
     // Ids that a user chose may hold anything; those would have to be encoded, and are not worth it here.
-    let is_plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+    let is_plain =
+        !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
     is_plain.then(|| Request::get(format!("{path}/{id}"), Params::none()))
 }
 
@@ -154,7 +155,11 @@ async fn absorb(
     match observation {
         Some(observation) => mirror.absorb(tx, scope, &[observation]).await.map(drop),
         None => {
-            tracing::warn!(kind = waiting.object_type, id = waiting.id, "an object read by its id has none in its answer");
+            tracing::warn!(
+                kind = waiting.object_type,
+                id = waiting.id,
+                "an object read by its id has none in its answer"
+            );
             Ok(())
         }
     }

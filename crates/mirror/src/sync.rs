@@ -225,7 +225,8 @@ pub(crate) async fn run(mirror: Mirror, job: JobRun, connection: ConnectionId) -
         let outcome = match linked(&mirror, &connection).await {
             Ok(linked) => {
                 let ceiling = current.ceiling_at.map_or_else(|| mirror.base().now(), Time::from_micros);
-                let run = SyncRun { mirror: mirror.clone(), job: job.clone(), linked, sync: current.id.clone(), ceiling };
+                let run =
+                    SyncRun { mirror: mirror.clone(), job: job.clone(), linked, sync: current.id.clone(), ceiling };
                 run_one(&run, &current).await
             }
             Err(error) => Err(error),
@@ -252,13 +253,7 @@ async fn linked(mirror: &Mirror, connection: &ConnectionId) -> Result<Arc<Linked
     }
 }
 
-async fn fail(
-    mirror: &Mirror,
-    job: &JobRun,
-    current: &SyncJob,
-    code: &str,
-    message: &str,
-) -> Result<(), JobError> {
+async fn fail(mirror: &Mirror, job: &JobRun, current: &SyncJob, code: &str, message: &str) -> Result<(), JobError> {
     tracing::warn!(sync.id = current.id, connection.id = current.connection_id, code, error = message, "a sync failed");
     let (base, tenant) = (mirror.base(), job.tenant()?);
     let now = base.now();
@@ -314,11 +309,14 @@ async fn begin(run: &SyncRun, is_full: bool, anchor: Option<Stream>) -> Result<(
         let from = oldest_second(kind, connection.lookback_days, run.ceiling);
         let to = run.ceiling.seconds();
         // What was hindered before goes on where it stopped; what came since is told by events.
-        let unread = if is_full { Vec::new() } else { syncs::unread_before(&mut tx, tenant, &connection.id, name).await? };
+        let unread =
+            if is_full { Vec::new() } else { syncs::unread_before(&mut tx, tenant, &connection.id, name).await? };
         let ranges = if unread.is_empty() { vec![Range::new(0, from, to)] } else { unread };
         syncs::add_part(&mut tx, tenant, &run.sync, name, from, to).await?;
-        let rows: Vec<RangeUpdate> =
-            (0..).zip(&ranges).map(|(number, range)| backfill::range_update(kind, &Range { number, ..range.clone() })).collect();
+        let rows: Vec<RangeUpdate> = (0..)
+            .zip(&ranges)
+            .map(|(number, range)| backfill::range_update(kind, &Range { number, ..range.clone() }))
+            .collect();
         syncs::save_ranges(&mut tx, tenant, &run.sync, &rows).await?;
         // After a gap in the events even what was complete is not known to be so.
         if !is_complete || anchor.is_some() {
@@ -338,8 +336,11 @@ async fn finish(run: &SyncRun) -> Result<(), SyncError> {
     let now = run.base().now();
     let mut tx = run.begin().await?;
     let parts = syncs::parts(&mut tx, tenant, &run.sync).await?;
-    let hindered: Vec<&str> =
-        parts.iter().filter(|part| part.state != PartState::Complete.as_str()).map(|part| part.object_type.as_str()).collect();
+    let hindered: Vec<&str> = parts
+        .iter()
+        .filter(|part| part.state != PartState::Complete.as_str())
+        .map(|part| part.object_type.as_str())
+        .collect();
     syncs::end(&mut tx, tenant, &run.sync, None, now).await?;
     let payload = serde_json::json!({
         "sync_id": run.sync, "objects": parts.iter().map(|part| part.objects).sum::<i64>(), "incomplete": hindered,

@@ -1,9 +1,6 @@
 //! What pages say about connections and syncs. Plain data in, markup out.
 
-use crate::{
-    KindCount, PartState, SyncJob, SyncPart, SyncStatus,
-    progress::progress,
-};
+use crate::{KindCount, PartState, SyncJob, SyncPart, SyncStatus, progress::progress};
 use kit::Time;
 use maud::{Markup, html};
 use std::time::Duration;
@@ -144,7 +141,8 @@ fn objects(status: &SyncStatus, kinds: &[KindCount], view: &View) -> Table {
     let empty = Empty::new("Nothing is mirrored yet", "The first sync begins by itself once the account is connected.");
     let covered = |kind: &str| status.coverage.iter().find(|it| it.object_type == kind);
     let listed = ObjectKind::ALL.into_iter().map(|kind| -> &str { kind.object_name() });
-    let further = kinds.iter().map(|it| it.object_type.as_str()).filter(|it| ObjectKind::from_object_name(it).is_none());
+    let further =
+        kinds.iter().map(|it| it.object_type.as_str()).filter(|it| ObjectKind::from_object_name(it).is_none());
     let rows = listed.chain(further).filter_map(|kind| {
         let (known, coverage) = (kinds.iter().find(|it| it.object_type == kind), covered(kind));
         if known.is_none() && coverage.is_none() {
@@ -195,5 +193,7 @@ fn syncs(jobs: &[SyncJob], view: &View) -> Table {
             },
         ])
     });
-    Table::new("Last syncs", columns).rows(rows).empty(Empty::new("No sync yet", "One begins by itself every quarter of an hour."))
+    Table::new("Last syncs", columns)
+        .rows(rows)
+        .empty(Empty::new("No sync yet", "One begins by itself every quarter of an hour."))
 }

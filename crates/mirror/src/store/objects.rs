@@ -138,14 +138,18 @@ pub(crate) async fn touch(tx: &mut Tx, tenant: TenantId, account: &str, rows: &[
     if rows.is_empty() {
         return Ok(());
     }
+    // Each row is there, so nothing is inserted. An UPDATE with FROM would say the same, but SQLite then walks the whole
+    // account for each batch, and there is no way to tell it otherwise.
     let touched = q(sql!(
-        "UPDATE mirror_objects SET seen_begin = r.seen_begin, seen_end = r.seen_end, deleted = r.deleted, contested = r.contested
-         FROM " pg "(SELECT kind, id, begin AS seen_begin, \"end\" AS seen_end, deleted, contested
-                FROM json_to_recordset($3::json) AS t(kind text, id text, begin bigint, \"end\" bigint, deleted boolean, contested boolean)) AS r"
-                lite "(SELECT value->>'kind' AS kind, value->>'id' AS id, value->>'begin' AS seen_begin, value->>'end' AS seen_end,
-                value->>'deleted' AS deleted, value->>'contested' AS contested FROM json_each($3)) AS r"
-        " WHERE mirror_objects.tenant_id = $1 AND mirror_objects.account_id = $2
-           AND mirror_objects.object_type = r.kind AND mirror_objects.id = r.id"
+        "INSERT INTO mirror_objects (tenant_id, account_id, object_type, id, seen_begin, seen_end, deleted, contested, stub, body)
+         SELECT $1, $2, "
+        pg "r.kind, r.id, r.begin, r.end, r.deleted, r.contested, FALSE, ''
+            FROM json_to_recordset($3::json) AS r(kind text, id text, begin bigint, \"end\" bigint, deleted boolean, contested boolean)"
+        lite "value->>'kind', value->>'id', value->>'begin', value->>'end', value->>'deleted', value->>'contested', FALSE, ''
+            FROM json_each($3)"
+        " WHERE true
+         ON CONFLICT (tenant_id, account_id, object_type, id) DO UPDATE SET seen_begin = excluded.seen_begin,
+            seen_end = excluded.seen_end, deleted = excluded.deleted, contested = excluded.contested"
     ))
     .bind(tenant)
     .bind(account)

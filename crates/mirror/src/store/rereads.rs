@@ -115,12 +115,7 @@ pub(crate) struct Failure<'a> {
     pub(crate) give_up: bool,
 }
 
-pub(crate) async fn fail(
-    tx: &mut Tx,
-    tenant: TenantId,
-    waiting: &Waiting,
-    failure: Failure<'_>,
-) -> store::Result<()> {
+pub(crate) async fn fail(tx: &mut Tx, tenant: TenantId, waiting: &Waiting, failure: Failure<'_>) -> store::Result<()> {
     q(sql!(
         "UPDATE mirror_rereads SET tries = tries + 1, last_error = $5, due_at = $6, state = $7
          WHERE tenant_id = $1 AND account_id = $2 AND object_type = $3 AND id = $4"

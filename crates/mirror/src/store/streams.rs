@@ -42,7 +42,12 @@ pub(crate) async fn find(tx: &mut Tx, tenant: TenantId, connection: &ConnectionI
     .await
 }
 
-pub(crate) async fn save(tx: &mut Tx, tenant: TenantId, connection: &ConnectionId, stream: &Stream) -> store::Result<()> {
+pub(crate) async fn save(
+    tx: &mut Tx,
+    tenant: TenantId,
+    connection: &ConnectionId,
+    stream: &Stream,
+) -> store::Result<()> {
     q(sql!(
         "INSERT INTO mirror_streams (tenant_id, connection_id, anchor_event_id, anchor_at, newest_event_at, last_sweep_at,
             balance_through_at, last_balance_read_at, last_sample_at)

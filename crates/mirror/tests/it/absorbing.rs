@@ -1,7 +1,7 @@
 //! Absorbing: the newest version wins, whatever the order of arrival.
 
 use crate::world::{Copybook, TENANT, base};
-use kit::{SeededRandomness, Randomness, Time};
+use kit::{Randomness, SeededRandomness, Time};
 use mirror::{Absorbed, Absorber, Interval, Observation, Scope, Source};
 use std::sync::Arc;
 use store::{q, sql};
@@ -178,10 +178,22 @@ async fn what_cannot_be_ordered_is_read_again(stage: Stage) {
 async fn what_is_gone_is_marked_and_kept(stage: Stage) {
     let door = Door::new(stage);
     let whole = seen("customer", "cus_1", r#"{"id":"cus_1","email":"a@b.example"}"#, 10, 20);
-    let stub = Observation { deleted: true, stub: true, ..seen("customer", "cus_1", r#"{"id":"cus_1","deleted":true}"#, 30, 31) };
+    let stub = Observation {
+        deleted: true,
+        stub: true,
+        ..seen("customer", "cus_1", r#"{"id":"cus_1","deleted":true}"#, 30, 31)
+    };
     door.absorb(&[whole]).await;
     assert_eq!(door.absorb(&[stub]).await.changed, 1);
-    assert_eq!(door.absorb(&[Observation { seen: Interval { begin: Time::from_micros(50), end: Time::from_micros(51) }, ..whole }]).await.changed, 0);
+    assert_eq!(
+        door.absorb(&[Observation {
+            seen: Interval { begin: Time::from_micros(50), end: Time::from_micros(51) },
+            ..whole
+        }])
+        .await
+        .changed,
+        0
+    );
     let told = door.copybook.objects.lock().unwrap()[&("customer".to_owned(), "cus_1".to_owned())].clone();
     assert!(told.0.contains("a@b.example") && told.1, "{told:?}");
     assert_eq!(door.counts().await, ((1, 1, 0), (1, 1, 0)));
@@ -203,7 +215,8 @@ async fn accounts_and_tenants_do_not_mix(stage: Stage) {
     let other = kit::TenantId(2);
     let mut tx = stage.store.begin(other).await.unwrap();
     let foreign = Scope { tenant: other, ..scope("acct_1") };
-    let outcome = door.absorber.absorb(&mut tx, &foreign, &[seen("payout", "po_1", r#"{"of":3}"#, 1, 2)]).await.unwrap();
+    let outcome =
+        door.absorber.absorb(&mut tx, &foreign, &[seen("payout", "po_1", r#"{"of":3}"#, 1, 2)]).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(outcome.new, 1);
     assert!(door.rows("acct_1").await[0].contains(r#"{\"of\":1}"#));
@@ -214,11 +227,16 @@ async fn odd_texts_are_kept_as_they_came(stage: Stage) {
     let body = "{\"a\":\"\\u0000 é 漢 😀 ' \\\" \\\\ \",\n \"b\":1e400}";
     let id = "gold/1 'x' \"y\" 漢";
     // Bodies stand one behind the other in bytes, so that letters of several bytes would shift those behind them.
-    let batch = [seen("product", "a", "{\"é\":1}", 1, 2), seen("product", id, body, 1, 2), seen("product", "z", "{}", 1, 2)];
+    let batch =
+        [seen("product", "a", "{\"é\":1}", 1, 2), seen("product", id, body, 1, 2), seen("product", "z", "{}", 1, 2)];
     door.absorb(&batch).await;
     let mut tx = door.stage.store.read(TENANT).await.unwrap();
     let rows: Vec<(String, String)> =
-        q(sql!("SELECT id, body FROM mirror_objects WHERE tenant_id = $1 ORDER BY seen_begin, id")).bind(TENANT).all(&mut tx).await.unwrap();
+        q(sql!("SELECT id, body FROM mirror_objects WHERE tenant_id = $1 ORDER BY seen_begin, id"))
+            .bind(TENANT)
+            .all(&mut tx)
+            .await
+            .unwrap();
     let row = |wanted: &str| rows.iter().find(|row| row.0 == wanted).map(|row| row.1.as_str());
     assert_eq!((row("a"), row(id), row("z")), (Some("{\"é\":1}"), Some(body), Some("{}")));
 }

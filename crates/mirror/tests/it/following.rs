@@ -143,8 +143,14 @@ async fn objects_and_syncs_are_answered_as_json(stage: Stage) {
     let id = &world.connection.id;
     let status: serde_json::Value =
         Call::get(&format!("/v1/connections/{id}/sync-status")).send(&router).await.expect(200).json();
-    assert_eq!((&status["current"], &status["last_completed"]["state"]), (&serde_json::Value::Null, &"completed".into()));
-    let answer = Call::post(&format!("/v1/connections/{id}/sync")).json(&serde_json::json!({"kind": "full"})).send(&router).await;
+    assert_eq!(
+        (&status["current"], &status["last_completed"]["state"]),
+        (&serde_json::Value::Null, &"completed".into())
+    );
+    let answer = Call::post(&format!("/v1/connections/{id}/sync"))
+        .json(&serde_json::json!({"kind": "full"}))
+        .send(&router)
+        .await;
     answer.expect(202);
     world.synced().await;
     let jobs: serde_json::Value =
@@ -156,11 +162,13 @@ async fn objects_and_syncs_are_answered_as_json(stage: Stage) {
 
     let first: serde_json::Value = Call::get("/v1/objects/charge?limit=100").send(&router).await.expect(200).json();
     let cursor = first["next_cursor"].as_str().unwrap();
-    let rest: serde_json::Value = Call::get(&format!("/v1/objects/charge?limit=200&cursor={cursor}")).send(&router).await.expect(200).json();
+    let rest: serde_json::Value =
+        Call::get(&format!("/v1/objects/charge?limit=200&cursor={cursor}")).send(&router).await.expect(200).json();
     let count = first["data"].as_array().unwrap().len() + rest["data"].as_array().unwrap().len();
     assert_eq!(count, world.mirrored("charge").await.len());
     let charge = first["data"][0]["object"]["id"].as_str().unwrap();
-    let one: serde_json::Value = Call::get(&format!("/v1/objects/charge/{charge}")).send(&router).await.expect(200).json();
+    let one: serde_json::Value =
+        Call::get(&format!("/v1/objects/charge/{charge}")).send(&router).await.expect(200).json();
     assert_eq!(one["object"]["object"], "charge");
 
     Call::get("/v1/objects/charge/ch_none").send(&router).await.expect_problem(404, "not_found");

@@ -13,10 +13,7 @@ testkit::on_both_engines!(a_connection_is_shown_with_its_sync, refusals_stand_wh
 fn pages(world: &World) -> Router {
     let organization = OrganizationId::from_text("org_1");
     let caller = Caller { organization, environment: Environment::Test, tenant: TENANT, kind: CallerKind::Session };
-    mirror::slice(&world.mirror)
-        .routes
-        .layer(Extension(caller))
-        .layer(Extension(Identity::open(base(&world.stage))))
+    mirror::slice(&world.mirror).routes.layer(Extension(caller)).layer(Extension(Identity::open(base(&world.stage))))
 }
 
 async fn get(world: &World, path: &str) -> Answer {
@@ -68,7 +65,8 @@ async fn refusals_stand_where_they_arose(stage: Stage) {
     let page = Call::post("/connections").form(form).send(&pages(&world)).await.expect(422).text();
     holds(&page, &["Acme two", "30", "publishable"]);
     assert!(!page.contains("pk_test_0123456789abcdef"), "a key is never shown again");
-    let page = Call::post("/connections").form("api_key=x&lookback_days=many").send(&pages(&world)).await.expect(400).text();
+    let page =
+        Call::post("/connections").form("api_key=x&lookback_days=many").send(&pages(&world)).await.expect(400).text();
     holds(&page, &["whole number"]);
     let path = format!("/connections/{}/key", world.connection.id);
     let page = Call::post(&path).form("api_key=nonsense").send(&pages(&world)).await.expect(422).text();

@@ -34,12 +34,17 @@ async fn a_full_sync_reads_every_object_in_few_calls(stage: Stage) {
         assert_eq!(world.mirrored(name).await.len(), there, "{name}");
         fewest += there.div_ceil(100).max(1) as u64;
     }
-    let calls: u64 = ObjectKind::ALL.iter().map(|kind| world.calls().get(&kind.list_pattern()).copied().unwrap_or(0)).sum();
+    let calls: u64 =
+        ObjectKind::ALL.iter().map(|kind| world.calls().get(&kind.list_pattern()).copied().unwrap_or(0)).sum();
     assert!(calls * 2 <= fewest * 3, "{calls} calls, where {fewest} would do: {:?}", world.calls());
     let status = world.status().await;
-    assert!(ObjectKind::ALL.iter().all(|kind| {
-        status.coverage.iter().any(|it| it.object_type == kind.object_name() && it.state == "complete")
-    }), "{:?}", status.coverage);
+    assert!(
+        ObjectKind::ALL.iter().all(|kind| {
+            status.coverage.iter().any(|it| it.object_type == kind.object_name() && it.state == "complete")
+        }),
+        "{:?}",
+        status.coverage
+    );
     assert_eq!(world.copybook.objects.lock().unwrap().keys().filter(|key| key.0 == "charge").count(), made["charge"]);
 
     // Once more changes nothing and tells nobody.
@@ -54,10 +59,7 @@ async fn a_sync_goes_on_at_the_page_where_it_stopped(stage: Stage) {
     let made = world.stripe.generate(&business()).objects;
     let working = world.working();
     world.ask(SyncKind::Full).await;
-    wait_for("some pages", async || {
-        world.status().await.parts.iter().any(|part| part.pages >= 3).then_some(())
-    })
-    .await;
+    wait_for("some pages", async || world.status().await.parts.iter().any(|part| part.pages >= 3).then_some(())).await;
     // The program is killed, and Stripe cannot be reached for a while.
     drop(working);
     world.stripe.go_away().await;

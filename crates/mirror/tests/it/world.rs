@@ -77,7 +77,12 @@ pub(crate) async fn world(stage: Stage) -> World {
     world_with(stage, stripe, key, None).await
 }
 
-pub(crate) async fn world_with(stage: Stage, stripe: SimulatedStripe, key: Secret, lookback_days: Option<u32>) -> World {
+pub(crate) async fn world_with(
+    stage: Stage,
+    stripe: SimulatedStripe,
+    key: Secret,
+    lookback_days: Option<u32>,
+) -> World {
     let base = base(&stage);
     let keyring = Keyring::parse(&Keyring::generate_entry(stage.now(), &*stage.randomness)).unwrap();
     let vault = Vault::open(base.clone(), keyring);
