@@ -17,6 +17,11 @@ CREATE TABLE mirror_objects (
 );
 -- [postgres]
 SELECT bursar_protect('mirror_objects', false);
+-- Ordered by bytes, as SQLite and the program order them: a rebuild's place is compared by both. It is faster, too.
+ALTER TABLE mirror_objects
+    ALTER COLUMN account_id TYPE TEXT COLLATE "C",
+    ALTER COLUMN object_type TYPE TEXT COLLATE "C",
+    ALTER COLUMN id TYPE TEXT COLLATE "C";
 -- Bodies of 2 to 4 KB compress to a third; the default method costs more time than the disk it saves.
 DO $$ BEGIN
     ALTER TABLE mirror_objects ALTER COLUMN body SET COMPRESSION lz4;
@@ -37,6 +42,20 @@ CREATE TABLE mirror_counts (
 );
 -- [postgres]
 SELECT bursar_protect('mirror_counts', false);
+-- [end]
+
+-- Projections that are being made anew: what stands behind the place is not theirs yet, and is told to them when the
+-- rebuild gets there.
+CREATE TABLE mirror_rebuilds (
+    tenant_id BIGINT NOT NULL,
+    account_id TEXT NOT NULL,
+    projection TEXT NOT NULL,
+    object_type TEXT NOT NULL,
+    id TEXT NOT NULL,
+    PRIMARY KEY (tenant_id, account_id, projection)
+);
+-- [postgres]
+SELECT bursar_protect('mirror_rebuilds', false);
 -- [end]
 
 -- Objects to be read again by their id: contested ones, and those whose event carried no body that we understand.

@@ -35,10 +35,15 @@ pub const ALIASES: &[Alias] = &[
 pub fn canonical(method: &Method, uri: &Uri) -> Option<Uri> {
     let path = uri.path();
     // Webhooks are the hot path and mostly canonical: most requests are sorted out by their first segment.
-    if !(path.starts_with("/v1/connectors") || path.starts_with("/v1/analytics/stripe") || path.starts_with("/api/") || path.starts_with("/stripe/")) {
+    if !(path.starts_with("/v1/connectors")
+        || path.starts_with("/v1/analytics/stripe")
+        || path.starts_with("/api/")
+        || path.starts_with("/stripe/"))
+    {
         return None;
     }
-    let canonical = ALIASES.iter().filter(|alias| alias.method == method.as_str()).find_map(|alias| rewrite(alias, path))?;
+    let canonical =
+        ALIASES.iter().filter(|alias| alias.method == method.as_str()).find_map(|alias| rewrite(alias, path))?;
     let with_query = match uri.query() {
         Some(query) => format!("{canonical}?{query}"),
         None => canonical,

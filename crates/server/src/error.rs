@@ -54,9 +54,14 @@ impl StartError {
             StartError::Store(error) => error.what_to_do().to_owned(),
             StartError::Vault(error) => error.what_to_do().to_owned(),
             StartError::Identity(error) => error.what_to_do().to_owned(),
-            StartError::Client(_) => "Check the system's certificates; please report this if they are in order.".to_owned(),
+            StartError::Client(_) => {
+                "Check the system's certificates; please report this if they are in order.".to_owned()
+            }
             StartError::PortInUse(address) => {
-                format!("Stop the other program, or choose another port with --listen {}:0 or BURSAR_LISTEN.", address.ip())
+                format!(
+                    "Stop the other program, or choose another port with --listen {}:0 or BURSAR_LISTEN.",
+                    address.ip()
+                )
             }
             StartError::Listen { .. } => "Choose an address of this machine with --listen or BURSAR_LISTEN.".to_owned(),
         }

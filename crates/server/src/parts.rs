@@ -2,7 +2,7 @@
 
 use crate::StartError;
 use gateway::{Gateway, GatewayOptions};
-use identity::{Bootstrap, Identity};
+use identity::{Bootstrap, Identity, IdentityOptions};
 use inbox::{Inbox, InboxOptions, source::Allowlist};
 use kit::{ExposeSecret, SharedClock, SharedRandomness, SystemClock, SystemRandomness};
 use mirror::Mirror;
@@ -80,14 +80,17 @@ impl Parts {
             Some(text) => Keyring::parse(text)?,
             None => Keyring::load_or_create(&config.data_dir, base.now(), &*base.randomness)?,
         };
-        let identity = Identity::open(base.clone());
+        let identity_options =
+            IdentityOptions { public_url: config.public_url.clone(), trusted_proxies: config.trusted_proxies };
+        let identity = Identity::open_with(base.clone(), identity_options);
         let bootstrap = identity.bootstrap(config.admin_token.clone()).await?;
         let vault = Vault::open(base.clone(), keyring);
         let mut gateway_options = GatewayOptions::at(&config.stripe_api_base);
         gateway_options.public_url.clone_from(&config.public_url);
         gateway_options.limits = options.limits;
         let gateway = Gateway::new(base.clone(), vault.clone(), gateway_options)?;
-        let allowlist = Allowlist::parse(&config.webhook_allowlist).map_err(|bad| StartError::Config(bad.to_string()))?;
+        let allowlist =
+            Allowlist::parse(&config.webhook_allowlist).map_err(|bad| StartError::Config(bad.to_string()))?;
         let inbox_options = InboxOptions {
             global_secret: config.global_webhook_secret.clone(),
             allowlist,

@@ -80,7 +80,10 @@ async fn common(axum::extract::State(base): axum::extract::State<Base>, mut requ
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "same-origin"),
         (header::X_FRAME_OPTIONS, "DENY"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+        ),
     ] {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
@@ -94,7 +97,8 @@ async fn common(axum::extract::State(base): axum::extract::State<Base>, mut requ
 }
 
 fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response<Body> {
-    let text = panic.downcast_ref::<&str>().copied().map(str::to_owned).or_else(|| panic.downcast_ref::<String>().cloned());
+    let text =
+        panic.downcast_ref::<&str>().copied().map(str::to_owned).or_else(|| panic.downcast_ref::<String>().cloned());
     tracing::error!(panic = text, "a handler panicked");
     let title = "A fault of Bursar";
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", title, "The request failed by a fault of ours.")

@@ -2,7 +2,9 @@
 
 use crate::{Parts, PartsOptions, StartError, router};
 use axum::{Router, serve::ListenerExt};
-use platform::{CancellationToken, JobKind, Roles, Schedule, Slice, Subscriber, config::Config, notice, schedule, worker};
+use platform::{
+    CancellationToken, JobKind, Roles, Schedule, Slice, Subscriber, config::Config, notice, schedule, worker,
+};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinSet};
 

@@ -12,7 +12,7 @@ use sqlx::{
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -57,8 +57,8 @@ pub struct Store {
 struct Inner {
     pools: Pools,
     wakes: Wakes,
-    /// Held for as long as the store is: one process a folder.
-    _lock: Option<File>,
+    /// Held until the store is closed: one process a folder.
+    lock: Mutex<Option<File>>,
 }
 
 pub(crate) enum Pools {
@@ -84,7 +84,7 @@ impl Store {
         } else {
             return Err(StoreError::new(ErrorKind::BadUrl, "opening the database"));
         };
-        Ok(Store { inner: Arc::new(Inner { pools, wakes, _lock: lock }) })
+        Ok(Store { inner: Arc::new(Inner { pools, wakes, lock: Mutex::new(lock) }) })
     }
 
     /// Which database it is.
@@ -159,7 +159,8 @@ impl Store {
         .map_err(|error| StoreError::from_sqlx(error, at))
     }
 
-    /// Waits for running transactions, then closes every connection.
+    /// Waits for running transactions, then closes every connection and leaves the folder to others, whoever still holds
+    /// a clone.
     pub async fn close(&self) {
         match &self.inner.pools {
             Pools::Sqlite { write, read } => {
@@ -171,6 +172,7 @@ impl Store {
                 owner.close().await;
             }
         }
+        drop(self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// Asks the engine to plan every statement of the program: what a checked query macro would do, for both engines.

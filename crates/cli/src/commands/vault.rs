@@ -3,7 +3,6 @@
 use crate::{failure::Failure, output, remote::Target, settings::Settings};
 use clap::{Args, Subcommand};
 use kit::{Clock, Environment, ExposeSecret, SystemClock, SystemRandomness};
-use serde_json::json;
 
 /// Keys that seal secrets.
 #[derive(Subcommand)]
@@ -57,10 +56,9 @@ impl NewKey {
 
 impl Rotate {
     async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let (resealed, key_id) = match Target::find(settings).await? {
+        let report = match Target::find(settings).await? {
             Target::Node(node) => {
-                let answer = node.send(reqwest::Method::POST, "/v1/vault/rotate", Environment::Test, None).await?;
-                (answer["resealed"].as_u64().unwrap_or(0), answer["key_id"].as_str().unwrap_or_default().to_owned())
+                node.send(reqwest::Method::POST, "/v1/vault/rotate", Environment::Test, None).await?
             }
             Target::Here(parts) => {
                 let bar = output::bar(0, "secrets");
@@ -73,15 +71,28 @@ impl Rotate {
                     .await
                     .map_err(vault_failure)?;
                 bar.finish_and_clear();
-                (report.resealed, report.key_id)
+                serde_json::to_value(report)?
             }
         };
+        let key_id = report["key_id"].as_str().unwrap_or_default();
+        let number = |name: &str| report[name].as_u64().unwrap_or(0);
         if self.json {
-            output::say_json(&json!({ "resealed": resealed, "key_id": key_id }))?;
+            output::say_json(&report)?;
         } else {
-            output::say(format!("{resealed} secrets were sealed again; all are under key {key_id} now."));
+            output::say(format!("{} secrets were sealed again under key {key_id}.", output::count(number("resealed"))));
+            for refusal in report["refusals"].as_array().into_iter().flatten() {
+                let text = |name: &str| refusal[name].as_str().unwrap_or_default();
+                output::say(format!("  not opened: {} of {} ({})", text("secret"), text("owner"), text("code")));
+            }
         }
-        Ok(())
+        match number("refused") {
+            0 => Ok(()),
+            refused => {
+                let what = format!("{} secrets could not be opened and stay as they were", output::count(refused));
+                let to_do = "Put the key back that the code names as unknown; connect again with the key of what is corrupt.";
+                Err(Failure::new(1, "secrets_refused", what, to_do))
+            }
+        }
     }
 }
 
