@@ -34,7 +34,8 @@ impl Rate {
     fn gives(self, from_minor: i64, to_minor: i64, shift: i32) -> Option<bool> {
         // from × digits × 10^shift ≈ to × 10^decimals, all of it doubled for the half.
         let up = 10_i128.checked_pow(shift.max(0).unsigned_abs())?;
-        let down = 10_i128.checked_pow(shift.min(0).unsigned_abs())?.checked_mul(10_i128.checked_pow(self.decimals)?)?;
+        let down =
+            10_i128.checked_pow(shift.min(0).unsigned_abs())?.checked_mul(10_i128.checked_pow(self.decimals)?)?;
         let product = i128::from(from_minor).checked_mul(self.digits)?.checked_mul(up)?;
         let off = product.checked_sub(i128::from(to_minor).checked_mul(down)?)?.checked_abs()?.checked_mul(2)?;
         let allowed = i128::from(from_minor.unsigned_abs()).checked_mul(up)?.checked_add(down.checked_mul(2)?)?;
@@ -60,7 +61,11 @@ mod tests {
     fn conversions_are_proved_by_their_own_rate() {
         let check = |from_minor, from: &str, to_minor, to: &str, rate: &str, expected: bool| {
             let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
-            assert_eq!(agrees(from_minor, from, to_minor, to, Some(rate)), expected, "{from_minor} {from} {to_minor} {to} {rate}");
+            assert_eq!(
+                agrees(from_minor, from, to_minor, to, Some(rate)),
+                expected,
+                "{from_minor} {from} {to_minor} {to} {rate}"
+            );
         };
         check(1_000, "eur", 1_080, "usd", "1.08", true);
         check(-1_000, "eur", -1_080, "usd", "1.08", true);

@@ -170,7 +170,8 @@ mod tests {
 
     #[test]
     fn large_values_stand_alone_and_the_others_together() {
-        let texts: Vec<String> = (0..30).map(|number| format!(r#"{{"plan":"p{number:02}","zero":"\u0000"}}"#)).collect();
+        let texts: Vec<String> =
+            (0..30).map(|number| format!(r#"{{"plan":"p{number:02}","zero":"\u0000"}}"#)).collect();
         let charges = texts.iter().enumerate().map(|(number, text)| ChargeSold {
             amount_minor: 100 + i64::try_from(number).unwrap(),
             metadata: Some(text),

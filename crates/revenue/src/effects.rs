@@ -111,6 +111,8 @@ impl<'a> Effects<'a> {
         }
         let delta = self.daily.entry((fact.occurred_at.utc_day(), fact.money.currency)).or_default();
         let amount_minor = fact.money.amount_minor.saturating_mul(times);
+        // Nothing may be left of a day: whoever draws stale days again removes it then.
+        delta.stale |= times < 0 || fact.kind == FactKind::RefundFailure;
         match fact.kind {
             FactKind::Charge => {
                 delta.gross_minor = delta.gross_minor.saturating_add(amount_minor);
@@ -144,6 +146,7 @@ impl<'a> Effects<'a> {
                 let delta = self.daily.entry((movement.created_at.utc_day(), movement.currency)).or_default();
                 delta.fees_minor = delta.fees_minor.saturating_add(cost_minor.saturating_mul(times));
                 delta.fees += times;
+                delta.stale |= times < 0;
             }
         }
         match (old, new) {

@@ -110,7 +110,8 @@ pub struct Unreadable {
 /// # Errors
 /// If a field is missing or of another type than in any version we know.
 pub fn facts_of<'a>(object_type: &str, body: &'a str) -> Result<Vec<Fact<'a>>, Unreadable> {
-    let unreadable = |error: serde_json::Error| Unreadable { object: object_type.to_owned(), reason: error.to_string() };
+    let unreadable =
+        |error: serde_json::Error| Unreadable { object: object_type.to_owned(), reason: error.to_string() };
     Ok(match object_type {
         "charge" => of_charge(serde_json::from_str(body).map_err(unreadable)?),
         "refund" => of_refund(serde_json::from_str(body).map_err(unreadable)?),

@@ -10,13 +10,16 @@ pub mod daily;
 pub mod dimension;
 pub mod error;
 pub mod fact;
+pub mod interval;
 pub mod movement;
 pub mod revenue;
 pub mod sale;
 pub mod tie_out;
 
+mod api;
 mod effects;
 mod jobs;
+mod pages;
 mod projection;
 mod proof;
 mod read;
@@ -25,10 +28,17 @@ mod store;
 pub use daily::{CurrencyTotal, DailyFigure, Sources};
 pub use error::RevenueError;
 pub use fact::{Fact, FactKind};
-pub use revenue::Revenue;
+pub use interval::Interval;
+pub use revenue::{ProductFigure, Revenue};
 pub use tie_out::{Converted, Difference, DifferenceKind, TieOut, TieOutRow, TwoSides};
 
-/// What this feature gives the server.
+/// What this feature gives the server: `/v1/analytics/…`, the page `/revenue`, and the job that draws stale days again.
 pub fn slice(revenue: &Revenue) -> platform::Slice {
-    platform::Slice { name: "revenue", jobs: jobs::kinds(revenue), ..platform::Slice::default() }
+    platform::Slice {
+        name: "revenue",
+        routes: api::routes(revenue.clone()).merge(pages::routes(revenue.clone())),
+        jobs: jobs::kinds(revenue),
+        nav: vec![platform::NavItem { label: "Revenue", href: "/revenue", icon: "revenue", order: 20 }],
+        ..platform::Slice::default()
+    }
 }

@@ -1,9 +1,6 @@
 //! Movements of the balance, and the fees on them. Pure.
 
-use crate::{
-    fact::Unreadable,
-    read::Text,
-};
+use crate::{fact::Unreadable, read::Text};
 use kit::{Currency, Time};
 use serde::Deserialize;
 use serde_json::value::RawValue;

@@ -1,8 +1,7 @@
 //! Makes the proof: reads the sums, and the single rows where they do not agree.
 
 use crate::{
-    Difference, DifferenceKind, RevenueError, TieOut,
-    conversion,
+    Difference, DifferenceKind, RevenueError, TieOut, conversion,
     store::{
         daily::{self, currency_of},
         proof::{self, ConvertedPair, Pair},
@@ -36,7 +35,11 @@ pub(crate) async fn tie_out(tx: &mut Tx, tenant: TenantId, now: Time) -> Result<
         listed.add(DifferenceKind::ObjectMissing, counts.orphans, proof::orphans(tx, tenant, LIMIT).await?)?;
     }
     if counts.missing > 0 {
-        listed.add(DifferenceKind::BalanceTransactionMissing, counts.missing, proof::unmatched(tx, tenant, LIMIT).await?)?;
+        listed.add(
+            DifferenceKind::BalanceTransactionMissing,
+            counts.missing,
+            proof::unmatched(tx, tenant, LIMIT).await?,
+        )?;
     }
     if counts.not_booked > 0 {
         listed.add(DifferenceKind::NotBooked, counts.not_booked, proof::unbooked(tx, tenant, LIMIT).await?)?;
@@ -86,7 +89,8 @@ async fn check_conversions(tx: &mut Tx, tenant: TenantId, listed: &mut Listed) -
     loop {
         let pairs = proof::converted(tx, tenant, (&after.0, &after.1, &after.2), CONVERTED_STEP).await?;
         for pair in &pairs {
-            let (from, to) = (currency_of(&pair.from_currency, "revenue_facts")?, currency_of(&pair.to_currency, "revenue_facts")?);
+            let (from, to) =
+                (currency_of(&pair.from_currency, "revenue_facts")?, currency_of(&pair.to_currency, "revenue_facts")?);
             if !conversion::agrees(pair.from_minor, from, pair.to_minor, to, pair.exchange_rate.as_deref()) {
                 listed.count += 1;
                 if listed.differences.len() < MAX_DIFFERENCES {

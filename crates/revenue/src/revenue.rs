@@ -2,14 +2,19 @@
 
 use crate::{
     CurrencyTotal, DailyFigure, RevenueError, Sources, TieOut,
+    dimension::{PRODUCT, Part},
     projection::RevenueProjection,
     proof,
-    store::{daily, dimensions},
+    store::{
+        daily,
+        dimensions::{self, DayPart},
+        rows,
+    },
 };
-use kit::{Stopwatch, TenantId, Time};
+use kit::{Currency, Stopwatch, TenantId, Time};
 use platform::Base;
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -26,6 +31,19 @@ pub struct Revenue {
 
 /// Days drawn in one transaction: on SQLite others write in between.
 pub(crate) const REFRESH_DAYS: u32 = 24;
+
+/// What a range of days brought by one product.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProductFigure {
+    /// Of the amount.
+    pub currency: Currency,
+    /// The product; empty where none is known, none for the others together.
+    pub product_id: Option<String>,
+    /// What people call it, once its object is mirrored.
+    pub name: Option<String>,
+    /// How much.
+    pub part: Part,
+}
 
 /// The last proof of each tenant.
 #[derive(Default)]
@@ -99,6 +117,49 @@ impl Revenue {
     pub async fn sources(&self, tenant: TenantId) -> Result<Sources, RevenueError> {
         let mut tx = self.base.store.read(tenant).await?;
         Ok(daily::sources(&mut tx, tenant).await?)
+    }
+
+    /// What the charges of a range of days were for, by day and currency; `dimension` narrows it to one.
+    pub(crate) async fn parts(
+        &self,
+        tenant: TenantId,
+        from_day: i64,
+        to_day: i64,
+        dimension: Option<&str>,
+    ) -> Result<Vec<DayPart>, RevenueError> {
+        check_range(from_day, to_day)?;
+        let mut tx = self.base.store.read(tenant).await?;
+        Ok(dimensions::read(&mut tx, tenant, from_day, to_day, dimension).await?)
+    }
+
+    /// What a range of days brought by product, the largest first in each currency. The empty id is what no product is
+    /// known for, none are those together that were not among a day's largest.
+    pub async fn by_product(
+        &self,
+        tenant: TenantId,
+        from_day: i64,
+        to_day: i64,
+    ) -> Result<Vec<ProductFigure>, RevenueError> {
+        let mut sums: BTreeMap<(Currency, Option<String>), Part> = BTreeMap::new();
+        for part in self.parts(tenant, from_day, to_day, Some(PRODUCT)).await? {
+            let sum = sums.entry((part.currency, part.row.value)).or_default();
+            sum.amount_minor = sum.amount_minor.saturating_add(part.row.part.amount_minor);
+            sum.units = sum.units.saturating_add(part.row.part.units);
+            sum.charges = sum.charges.saturating_add(part.row.part.charges);
+        }
+        let ids: Vec<&str> = sums.keys().filter_map(|(_, id)| id.as_deref()).collect();
+        let mut tx = self.base.store.read(tenant).await?;
+        let names = rows::product_names(&mut tx, tenant, &ids).await?;
+        let names: HashMap<String, String> = names.into_iter().map(|row| (row.id, row.name)).collect();
+        let mut figures: Vec<ProductFigure> = sums
+            .into_iter()
+            .map(|((currency, product_id), part)| {
+                let name = product_id.as_ref().and_then(|id| names.get(id)).cloned();
+                ProductFigure { currency, product_id, name, part }
+            })
+            .collect();
+        figures.sort_by_key(|it| (it.currency, it.product_id.is_none(), std::cmp::Reverse(it.part.amount_minor)));
+        Ok(figures)
     }
 
     /// Draws again what stale days were for. A job does this soon after every change; figures are right without it.

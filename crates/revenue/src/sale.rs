@@ -149,7 +149,8 @@ struct Payment<'a> {
 /// # Errors
 /// If a field is missing or of another type than in any version we know.
 pub fn link_of(body: &str) -> Result<Option<Link<'_>>, Unreadable> {
-    let payment: InvoicePayment<'_> = serde_json::from_str(body).map_err(|error| unreadable("invoice_payment", &error))?;
+    let payment: InvoicePayment<'_> =
+        serde_json::from_str(body).map_err(|error| unreadable("invoice_payment", &error))?;
     if payment.status.0 == "canceled" {
         return Ok(None);
     }

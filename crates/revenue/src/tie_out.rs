@@ -265,7 +265,8 @@ pub(crate) fn assemble(sums: &Sums) -> Result<Assembled, String> {
                 if settled != currency {
                     counts.converted += sum.count;
                     // It stands in the balance of another currency; there it is taken out again.
-                    let (sides, sign) = rows.entry(settled).or_insert_with(|| TieOutRow::nothing(settled)).section(section);
+                    let (sides, sign) =
+                        rows.entry(settled).or_insert_with(|| TieOutRow::nothing(settled)).section(section);
                     sides.balance_minor -= sign * sum.balance_minor;
                     converted.push(Converted {
                         from: currency,
@@ -311,7 +312,8 @@ pub(crate) fn assemble(sums: &Sums) -> Result<Assembled, String> {
     }
     counts.orphans = (told - matched).max(0);
     for total in &sums.totals {
-        rows.entry(total.currency).or_insert_with(|| TieOutRow::nothing(total.currency)).fees.facts_minor = total.fees_minor;
+        rows.entry(total.currency).or_insert_with(|| TieOutRow::nothing(total.currency)).fees.facts_minor =
+            total.fees_minor;
     }
     for sum in &converted {
         // Converted payments are in the balance's net as well.

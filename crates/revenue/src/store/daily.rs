@@ -146,7 +146,12 @@ struct FigureRow {
 }
 
 /// Figures of the days of a range, all accounts together, by day and currency.
-pub(crate) async fn series(tx: &mut Tx, tenant: TenantId, from_day: i64, to_day: i64) -> store::Result<Vec<DailyFigure>> {
+pub(crate) async fn series(
+    tx: &mut Tx,
+    tenant: TenantId,
+    from_day: i64,
+    to_day: i64,
+) -> store::Result<Vec<DailyFigure>> {
     let rows: Vec<FigureRow> = q(sql!(
         "SELECT day, currency, CAST(sum(gross_minor) AS BIGINT) AS gross_minor, CAST(sum(refunds_minor) AS BIGINT) AS refunds_minor,
             CAST(sum(disputes_minor) AS BIGINT) AS disputes_minor, CAST(sum(fees_minor) AS BIGINT) AS fees_minor,

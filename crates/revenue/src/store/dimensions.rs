@@ -115,7 +115,9 @@ async fn draw(tx: &mut Tx, tenant: TenantId, keys_json: &str) -> store::Result<D
     .all(tx)
     .await?;
     let mut drawn = Drawn::new();
-    for day in rows.chunk_by(|one, other| (one.day, &one.currency, &one.account_id) == (other.day, &other.currency, &other.account_id)) {
+    for day in rows.chunk_by(|one, other| {
+        (one.day, &one.currency, &one.account_id) == (other.day, &other.currency, &other.account_id)
+    }) {
         let mut charges = Vec::with_capacity(day.len());
         for payments in day.chunk_by(|one, other| one.fact_id == other.fact_id) {
             let mut lines: Vec<SoldLine> = Vec::new();
@@ -252,7 +254,8 @@ pub(crate) async fn read(
         found.push(DayPart { day, currency, row: DimensionRow { dimension, value, part } });
     }
     found.sort_by(|one, other| {
-        let place = |it: &DayPart| (it.day, it.currency, it.row.value.is_none(), std::cmp::Reverse(it.row.part.amount_minor));
+        let place =
+            |it: &DayPart| (it.day, it.currency, it.row.value.is_none(), std::cmp::Reverse(it.row.part.amount_minor));
         let dimension = one.row.dimension.cmp(&other.row.dimension);
         (one.day, one.currency).cmp(&(other.day, other.currency)).then(dimension).then(place(one).cmp(&place(other)))
     });

@@ -99,7 +99,12 @@ fn without_spaces(json: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-pub(crate) async fn remove_facts(tx: &mut Tx, tenant: TenantId, account: &str, keys: &[FactKey<'_>]) -> store::Result<()> {
+pub(crate) async fn remove_facts(
+    tx: &mut Tx,
+    tenant: TenantId,
+    account: &str,
+    keys: &[FactKey<'_>],
+) -> store::Result<()> {
     if keys.is_empty() {
         return Ok(());
     }
@@ -244,7 +249,12 @@ pub(crate) async fn write_sales(
     Ok(())
 }
 
-pub(crate) async fn remove_sales(tx: &mut Tx, tenant: TenantId, account: &str, ids: &[Cow<'_, str>]) -> store::Result<()> {
+pub(crate) async fn remove_sales(
+    tx: &mut Tx,
+    tenant: TenantId,
+    account: &str,
+    ids: &[Cow<'_, str>],
+) -> store::Result<()> {
     if ids.is_empty() {
         return Ok(());
     }
@@ -294,7 +304,12 @@ pub(crate) async fn write_links(tx: &mut Tx, tenant: TenantId, account: &str, li
     Ok(())
 }
 
-pub(crate) async fn remove_links(tx: &mut Tx, tenant: TenantId, account: &str, links: &[Link<'_>]) -> store::Result<()> {
+pub(crate) async fn remove_links(
+    tx: &mut Tx,
+    tenant: TenantId,
+    account: &str,
+    links: &[Link<'_>],
+) -> store::Result<()> {
     if links.is_empty() {
         return Ok(());
     }

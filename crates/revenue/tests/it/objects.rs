@@ -99,7 +99,15 @@ pub(crate) fn refund(number: usize, of: usize, at: i64, amount: i64, currency: &
 }
 
 /// A balance transaction with a fee.
-pub(crate) fn movement(id: &str, category: &str, at: i64, amount: i64, fee: i64, currency: &str, source: &str) -> Value {
+pub(crate) fn movement(
+    id: &str,
+    category: &str,
+    at: i64,
+    amount: i64,
+    fee: i64,
+    currency: &str,
+    source: &str,
+) -> Value {
     json!({
         "id": id, "object": "balance_transaction", "amount": amount, "fee": fee, "net": amount - fee, "currency": currency,
         "created": at, "available_on": at + 2 * DAY, "exchange_rate": null, "reporting_category": category, "type": category,
@@ -176,8 +184,24 @@ pub(crate) fn histories(randomness: &SeededRandomness) -> Vec<Vec<Seen>> {
             tell(if below(3) == 0 { vec![asked, booked, failed] } else { vec![asked, booked] });
         }
         if below(3) == 0 {
-            let out = movement(&format!("txn_dp_{number}"), "dispute", at + DAY, -amount, 1_500, currency, &format!("dp_{number}"));
-            let back = movement(&format!("txn_dr_{number}"), "dispute_reversal", at + 2 * DAY, amount, 0, currency, &format!("dp_{number}"));
+            let out = movement(
+                &format!("txn_dp_{number}"),
+                "dispute",
+                at + DAY,
+                -amount,
+                1_500,
+                currency,
+                &format!("dp_{number}"),
+            );
+            let back = movement(
+                &format!("txn_dr_{number}"),
+                "dispute_reversal",
+                at + 2 * DAY,
+                amount,
+                0,
+                currency,
+                &format!("dp_{number}"),
+            );
             tell(vec![
                 dispute(number, number, amount, currency, &[]),
                 dispute(number, number, amount, currency, std::slice::from_ref(&out)),
@@ -197,8 +221,14 @@ pub(crate) fn histories(randomness: &SeededRandomness) -> Vec<Vec<Seen>> {
             tell(if below(4) == 0 { vec![open, canceled] } else { vec![open] });
         }
     }
-    tell(vec![json!({"id": "prod_a", "object": "product", "name": "Old"}), json!({"id": "prod_a", "object": "product", "name": "New"})]);
-    tell(vec![json!({"id": "prod_b", "object": "product", "name": "Gone"}), json!({"id": "prod_b", "object": "product", "deleted": true})]);
+    tell(vec![
+        json!({"id": "prod_a", "object": "product", "name": "Old"}),
+        json!({"id": "prod_a", "object": "product", "name": "New"}),
+    ]);
+    tell(vec![
+        json!({"id": "prod_b", "object": "product", "name": "Gone"}),
+        json!({"id": "prod_b", "object": "product", "deleted": true}),
+    ]);
     tell(vec![payout(1, DAY_ONE + 3 * DAY, 500, "usd")]);
     tell(vec![movement("txn_po_1", "payout", DAY_ONE + 3 * DAY, -500, 0, "usd", "po_1")]);
     tell(vec![movement("txn_fee_1", "fee", DAY_ONE, -250, 0, "usd", "fee_1")]);
