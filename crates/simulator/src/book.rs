@@ -89,7 +89,7 @@ impl Book {
     pub(crate) fn put(&mut self, kind: Kind, text: impl Into<Arc<str>>, now: i64) -> Arc<str> {
         let text = text.into();
         let id = plain_member(&text, "id").unwrap_or_default().into_owned();
-        let created = integer_member(&text, "created").or_else(|| integer_member(&text, "date")).unwrap_or(now);
+        let created = created(kind, &text).unwrap_or(now);
         if kind == Kind::Subscription {
             self.schedule_renewal(&id, &text);
         }
@@ -118,6 +118,15 @@ impl Book {
     /// How many objects there are of each kind.
     pub(crate) fn counts(&self) -> impl Iterator<Item = (&'static str, usize)> {
         ALL.iter().map(|resource| (resource.object, self.table(resource.kind).len()))
+    }
+}
+
+/// The second of creation that an object says, if it does.
+fn created(kind: Kind, text: &str) -> Option<i64> {
+    match kind {
+        Kind::InvoiceItem => integer_member(text, "date"),
+        Kind::InvoiceLine => None,
+        _ => integer_member(text, "created"),
     }
 }
 

@@ -187,15 +187,18 @@ macro_rules! json_into {
 }
 pub(crate) use {json_into, json_text};
 
-/// Calls `seen` with each member of an object and the raw text of its value. `text` must be compact JSON of ours.
-pub(crate) fn members<'a>(text: &'a str, mut seen: impl FnMut(&'a str, &'a str)) {
+/// Calls `seen` with each member of an object and the raw text of its value, for as long as it answers true. `text` must
+/// be compact JSON of ours.
+pub(crate) fn members<'a>(text: &'a str, mut seen: impl FnMut(&'a str, &'a str) -> bool) {
     let bytes = text.as_bytes();
     let mut at = 1;
     while at < bytes.len() && bytes[at] == b'"' {
         let key_end = string_end(bytes, at);
         let value_start = key_end + 1;
         let value_end = value_end(bytes, value_start);
-        seen(&text[at + 1..key_end - 1], &text[value_start..value_end]);
+        if !seen(&text[at + 1..key_end - 1], &text[value_start..value_end]) {
+            return;
+        }
         at = value_end + 1;
     }
 }
@@ -209,9 +212,10 @@ pub(crate) fn member<'a>(text: &'a str, path: &str) -> Option<&'a str> {
     let mut found = None;
     if text.starts_with('{') {
         members(text, |name, value| {
-            if name == key && found.is_none() {
+            if name == key {
                 found = Some(value);
             }
+            found.is_none()
         });
     }
     match (found, rest) {

@@ -50,7 +50,7 @@ impl Simulator {
             };
             self.connection(stream, peer, &graceful);
         }
-        self.stop_traffic();
+        // Traffic goes on: an outage of the API does not stop the business behind it.
         stop.cancel();
         tokio::select! {
             () = graceful.shutdown() => {}

@@ -3,7 +3,7 @@
 //! Rows are ordered by (created, arrival), so that a page is a walk of `limit` steps from any cursor or time, also while
 //! new rows arrive at the front (FACTS section 8).
 
-use crate::json::plain_member;
+use crate::json::{members, plain, plain_member};
 use std::{
     collections::{BTreeMap, HashMap},
     ops::Bound,
@@ -150,15 +150,7 @@ impl Table {
             }
         };
         let before = self.rows.get(&place).map(|row| &row.facets);
-        let facets: Box<[Option<Box<str>>]> = self
-            .facets
-            .iter()
-            .enumerate()
-            .map(|(at, facet)| match facet.path {
-                "" => before.and_then(|facets| facets[at].clone()),
-                path => plain_member(&text, path).map(|value| value.into()),
-            })
-            .collect();
+        let facets = read_facets(self.facets, &text, before.map(AsRef::as_ref));
         let old = self.rows.insert(place, Row { text, facets });
         self.reindex(place, old.map(|row| row.facets));
     }
@@ -306,6 +298,33 @@ impl Table {
         }
         Page { texts, has_more }
     }
+}
+
+/// Reads all facets in one walk over the text; what the text does not say is taken over from `before`.
+fn read_facets(facets: &[Facet], text: &str, before: Option<&[Option<Box<str>>]>) -> Box<[Option<Box<str>>]> {
+    let mut found: Box<[Option<Box<str>>]> = vec![None; facets.len()].into();
+    let mut left = 0;
+    for (at, facet) in facets.iter().enumerate() {
+        match facet.path {
+            "" => found[at] = before.and_then(|before| before[at].clone()),
+            _ => left += 1,
+        }
+    }
+    if left == 0 {
+        return found;
+    }
+    members(text, |name, value| {
+        for (at, facet) in facets.iter().enumerate() {
+            let (head, rest) = facet.path.split_once('.').unwrap_or((facet.path, ""));
+            if head == name {
+                let value = if rest.is_empty() { plain(value) } else { plain_member(value, rest) };
+                found[at] = value.map(Into::into);
+                left -= 1;
+            }
+        }
+        left > 0
+    });
+    found
 }
 
 impl Test {
