@@ -11,6 +11,7 @@ use crate::{
     reread,
     store::{
         objects::{self, CountChange, Stored, Touched, Wanted, Written},
+        rebuilds,
         rereads::{self, NewReread},
     },
 };
@@ -100,12 +101,16 @@ impl Absorber {
         objects::touch(tx, tenant, account, &batch.touched).await?;
         objects::count(tx, tenant, account, &batch.counts, self.base.now()).await?;
         self.ask_again(tx, scope, batch.contested).await?;
+        let rebuilds =
+            if batch.changes.is_empty() { Vec::new() } else { rebuilds::running(tx, tenant, account).await? };
         for projection in &*self.projections {
             let kinds = projection.objects();
+            let rebuild = rebuilds.iter().find(|rebuild| rebuild.projection == projection.name());
             let changes: Vec<Change<'_>> = batch
                 .changes
                 .iter()
                 .filter(|change| kinds.contains(&change.object_type))
+                .filter(|change| rebuild.is_none_or(|rebuild| rebuild.has_passed(change.object_type, change.id)))
                 .map(|change| Change { account_id: account, ..*change })
                 .collect();
             if !changes.is_empty() {

@@ -4,6 +4,7 @@ use crate::{
     Absorbed, Absorber, Change, MirrorError, Observation, Projection, Scope,
     store::{
         objects::{self, KindCount, ObjectRow},
+        rebuilds::{self, Rebuild},
         rereads,
         streams::{self, Coverage, Stream},
         syncs::{self, SyncJob, SyncPart},
@@ -20,6 +21,8 @@ use vault::{Connection, ConnectionId, Vault};
 
 /// Objects of one step of a rebuild.
 const REBUILD_STEP: u32 = 500;
+/// The greatest character there is: no id begins with it.
+const AFTER_EVERY_ID: &str = "\u{10ffff}";
 
 /// The local copy of Stripe's objects. Cheap to clone.
 #[derive(Clone)]
@@ -219,32 +222,51 @@ impl Mirror {
         Ok(Summary { kinds, rereads_waiting, rereads_refused, connections })
     }
 
-    /// Makes one projection's rows of an account anew from the mirrored objects, in steps. Objects that change meanwhile
-    /// are told to the projection as always; each step is a transaction, in which its objects cannot change.
+    /// Makes one projection's rows of an account anew from the mirrored objects, in steps of a transaction each; answers
+    /// how many objects it was told of. Meanwhile objects go on changing: a change is told to the projection if the
+    /// rebuild has passed its object, and otherwise with it.
     ///
     /// # Errors
-    /// The store's. Running it again starts anew.
+    /// `not_found` for an unknown projection, and the store's. After an error the projection lacks what was not reached;
+    /// running the rebuild again begins anew.
     pub async fn rebuild(&self, scope: &Scope, name: &str) -> Result<u64, MirrorError> {
         let projection = self.absorber().projections().iter().find(|projection| projection.name() == name).cloned();
         let projection = projection.ok_or_else(|| MirrorError::NoSuchProjection(name.to_owned()))?;
-        let (tenant, store) = (scope.tenant, &self.base().store);
+        let (tenant, account, store) = (scope.tenant, scope.account_id.as_str(), &self.base().store);
+        let mut kinds = projection.objects().to_vec();
+        kinds.sort_unstable();
+        let mut place = Rebuild { projection: name.to_owned(), object_type: String::new(), id: String::new() };
         let mut rebuilt = 0;
-        // While it is rebuilt nothing may be absorbed for the account, or a change would be told twice: once by itself
-        // and once as a part of the rebuild. One transaction gives that on both engines.
+
         let mut tx = store.begin(tenant).await?;
-        objects::lock_account(&mut tx, store.engine(), tenant, &scope.account_id).await?;
+        objects::lock_account(&mut tx, store.engine(), tenant, account).await?;
         projection.clear(&mut tx, scope).await?;
-        for kind in projection.objects() {
+        rebuilds::save(&mut tx, tenant, account, &place).await?;
+        tx.commit().await?;
+        for kind in kinds {
             let mut after = String::new();
             loop {
-                let rows = objects::list(&mut tx, tenant, &scope.account_id, kind, &after, REBUILD_STEP).await?;
-                let Some(last) = rows.last() else { break };
-                after.clone_from(&last.id);
+                let mut tx = store.begin(tenant).await?;
+                objects::lock_account(&mut tx, store.engine(), tenant, account).await?;
+                let rows = objects::list(&mut tx, tenant, account, kind, &after, REBUILD_STEP).await?;
+                let is_last = rows.is_empty();
+                // Behind the last object of a kind, whatever comes is told by itself.
+                after = rows.last().map_or_else(|| AFTER_EVERY_ID.to_owned(), |last| last.id.clone());
+                (place.object_type, place.id) = (kind.to_owned(), after.clone());
                 let changes: Vec<Change<'_>> = rows.iter().map(change_of).collect();
-                projection.apply(&mut tx, scope, &changes).await?;
+                if !is_last {
+                    projection.apply(&mut tx, scope, &changes).await?;
+                }
+                rebuilds::save(&mut tx, tenant, account, &place).await?;
+                tx.commit().await?;
                 rebuilt += rows.len() as u64;
+                if is_last {
+                    break;
+                }
             }
         }
+        let mut tx = store.begin(tenant).await?;
+        rebuilds::end(&mut tx, tenant, account, name).await?;
         tx.commit().await?;
         Ok(rebuilt)
     }

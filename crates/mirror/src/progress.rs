@@ -35,8 +35,8 @@ pub fn progress(parts: &[SyncPart], started_at: Option<Time>, now: Time) -> Prog
         (false, 0) => 0,
         (false, all) => (objects * 100 / all).min(99),
     };
-    let seconds = started_at.map_or(0, |at| now.since(at).as_millis() as u64);
-    let per_second = if seconds == 0 { 0 } else { objects.saturating_mul(1_000) / seconds };
+    let milliseconds = started_at.map_or(0, |at| now.since(at).as_millis() as u64);
+    let per_second = objects.saturating_mul(1_000).checked_div(milliseconds).unwrap_or(0);
     let seconds_left = (per_second > 0).then(|| remaining.div_ceil(per_second));
     Progress { objects, pages: sum(|part| part.pages), remaining, percent, per_second, seconds_left }
 }

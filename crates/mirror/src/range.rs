@@ -136,13 +136,12 @@ mod tests {
         Outlook { open, pages, oldest, next_number: 9 }
     }
 
+    /// Whether it is done, its bounds, and the bounds of its older half.
+    type Expected = (bool, Option<i64>, i64, Option<(Option<i64>, i64)>);
+
     #[test]
     fn spans_are_cut_only_where_it_helps() {
-        let check = |what: &str,
-                     range: Range,
-                     seen: PageSeen,
-                     outlook: Outlook,
-                     expected: (bool, Option<i64>, i64, Option<(Option<i64>, i64)>)| {
+        let check = |what: &str, range: Range, seen: PageSeen, outlook: Outlook, expected: Expected| {
             let advanced = advance(&range, &seen, outlook);
             let older = advanced.older.map(|older| (older.from, older.to));
             assert_eq!((advanced.range.done, advanced.range.from, advanced.range.to, older), expected, "{what}");

@@ -320,5 +320,10 @@ pub(crate) async fn forget_account(tx: &mut Tx, tenant: TenantId, account: &str)
         .bind(account)
         .execute(tx)
         .await?;
+    q(sql!("DELETE FROM mirror_rebuilds WHERE tenant_id = $1 AND account_id = $2"))
+        .bind(tenant)
+        .bind(account)
+        .execute(tx)
+        .await?;
     Ok(())
 }

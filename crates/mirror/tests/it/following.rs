@@ -120,6 +120,35 @@ async fn a_projection_is_rebuilt_to_the_same_rows(stage: Stage) {
     let scope = world.mirror.scope_of(&world.connection);
     let rebuilt = world.mirror.rebuild(&scope, "copybook").await.unwrap();
     assert_eq!(rebuilt as usize, before.len());
+    // While it was under way changes went on to be told, each once: the copybook would have failed otherwise.
+    world.at_stripe(customer("After")).await;
+    world.sync(SyncKind::Incremental).await;
+    world.process().await;
+    assert_eq!(world.copybook.objects.lock().unwrap().len(), before.len() + 1);
+    world.mirror.rebuild(&scope, "copybook").await.unwrap();
+    let before = world.copybook.objects.lock().unwrap().clone();
+    let objects = world.mirror.clone();
+    let (_, rebuilt) = tokio::join!(
+        async {
+            for number in 0..20 {
+                world.at_stripe(customer(&format!("Meanwhile {number}"))).await;
+                world.pass(2);
+                world.sync(SyncKind::Incremental).await;
+                world.process().await;
+            }
+        },
+        async {
+            for _ in 0..5 {
+                objects.rebuild(&scope, "copybook").await.unwrap();
+            }
+            objects.rebuild(&scope, "copybook").await
+        }
+    );
+    assert!(rebuilt.unwrap() as usize >= before.len());
+    let told = world.copybook.objects.lock().unwrap().clone();
+    assert_eq!(told.len(), before.len() + 20);
+    let before = told;
+    world.mirror.rebuild(&scope, "copybook").await.unwrap();
     assert_eq!(*world.copybook.objects.lock().unwrap(), before);
     assert_eq!(world.mirror.rebuild(&scope, "other").await.unwrap_err().code(), "not_found");
 }
