@@ -88,6 +88,9 @@ async fn carries_on(world: &mut World, connection: &str, stored_before: u64) {
     // interrupted is read again, and nothing that was stored.
     let calls = world.calls("GET /v1/charges");
     let again = calls - calls_before;
-    assert!(again + stored_before <= 40, "{calls_before} pages were read before, {stored_before} stored, {again} after");
+    assert!(
+        again + stored_before <= 40,
+        "{calls_before} pages were read before, {stored_before} stored, {again} after"
+    );
     world.stop_node().await;
 }

@@ -2,7 +2,9 @@
 
 use futures::future::BoxFuture;
 use gateway::LimitOptions;
-use kit::{Clock, Environment, ExposeSecret, HandClock, Secret, SharedClock, SharedRandomness, Stopwatch, TenantId, Time};
+use kit::{
+    Clock, Environment, ExposeSecret, HandClock, Secret, SharedClock, SharedRandomness, Stopwatch, TenantId, Time,
+};
 use platform::config::Config;
 use serde_json::{Value, json};
 use server::{PartsOptions, Running, StartError};
@@ -78,6 +80,11 @@ pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
+fn client() -> reqwest::Client {
+    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    client.timeout(Duration::from_secs(60)).build().unwrap()
+}
+
 impl World {
     /// A started node with nothing connected.
     pub(crate) async fn start(stage: Stage) -> World {
@@ -121,12 +128,6 @@ impl World {
         stage.store.close().await;
         let randomness = stage.randomness.clone();
         drop(stage);
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(60))
-            .build()
-            .unwrap();
         World {
             stripe,
             config,
@@ -136,7 +137,7 @@ impl World {
             clock,
             randomness,
             node: None,
-            client,
+            client: client(),
             limits: plan.limits,
             _folder: folder,
         }
@@ -176,8 +177,14 @@ impl World {
         let node = self.node.take().unwrap();
         let store = node.parts.base.store.clone();
         drop(node);
-        // What a dying process leaves to the operating system.
+        // What a dying process leaves to the operating system: its files, and connections of its clients.
         store.close().await;
+        self.client = client();
+    }
+
+    /// Looks at another node from now on.
+    pub(crate) fn take_over(&mut self, node: Running) {
+        self.node = Some(node);
     }
 
     pub(crate) fn node(&self) -> &Running {
@@ -195,10 +202,6 @@ impl World {
         self.clock.now()
     }
 
-    pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.config.listen)
-    }
-
     /// Any request at all.
     pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         let request = request.build().unwrap();
@@ -208,9 +211,14 @@ impl World {
         Answer { asked, status, headers, body: answer.bytes().await.unwrap() }
     }
 
-    /// A request to the node; nobody signed it.
+    /// A request to the node, without a token.
     pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
-        self.client.request(method.parse().unwrap(), self.url(path))
+        self.request_at(self.config.listen, method, path)
+    }
+
+    /// The same, to another node.
+    pub(crate) fn request_at(&self, node: SocketAddr, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method.parse().unwrap(), format!("http://{node}{path}"))
     }
 
     /// A GET with the token.
@@ -327,7 +335,13 @@ impl World {
     pub(crate) async fn assert_balance_agrees(&self) {
         let books = self.stripe.simulator.totals(&self.stripe.account.account_id, false).unwrap();
         let tie_out = self.node().parts.revenue.tie_out(self.tenant()).await.unwrap();
-        assert!(tie_out.agrees(), "{} differences: {:#?} {:#?}", tie_out.difference_count, tie_out.differences, tie_out.rows);
+        assert!(
+            tie_out.agrees(),
+            "{} differences: {:#?} {:#?}",
+            tie_out.difference_count,
+            tie_out.differences,
+            tie_out.rows
+        );
         for (currency, settled) in &books.settled {
             let Some(row) = tie_out.rows.iter().find(|row| row.currency.code().eq_ignore_ascii_case(currency)) else {
                 panic!("no row of the tie-out is in {currency}");
@@ -346,8 +360,7 @@ impl World {
                 row.payouts.balance_minor,
             ];
             let disputes = settled.disputes - settled.dispute_reversals;
-            let expected =
-                [settled.gross, settled.refunds, disputes, settled.fees, settled.net, settled.payouts];
+            let expected = [settled.gross, settled.refunds, disputes, settled.fees, settled.net, settled.payouts];
             assert_eq!(found, expected, "charges, refunds, disputes, fees, net, payouts in {currency}");
         }
     }
