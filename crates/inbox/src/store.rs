@@ -185,12 +185,19 @@ impl DueRow {
 /// others; on SQLite there is only this process, so that a reader may look.
 pub(crate) async fn take_due(tx: &mut TenantTx, now: Time, limit: u32) -> Result<Vec<Due>> {
     let rows: Vec<DueRow> = q(sql!(
+        // PostgreSQL locks first and fetches bodies then, one look each: however old its statistics are, it neither sorts
+        // bodies nor joins the tables the wrong way round.
+        pg "WITH e AS MATERIALIZED (
+             SELECT * FROM inbox_events WHERE tenant_id = $1 AND next_try_at <= $2 ORDER BY next_try_at LIMIT $3
+             FOR UPDATE SKIP LOCKED) "
         "SELECT e.connection_id, e.event_id, e.account_id, e.event_type, e.api_version, e.event_created, e.received_at,
-                e.object_type, e.object_id, e.thin, e.source, e.retry_count, e.next_try_at AS due_at, p.body
-         FROM inbox_events e
-         JOIN inbox_payloads p ON p.tenant_id = e.tenant_id AND p.connection_id = e.connection_id AND p.event_id = e.event_id
-         WHERE e.tenant_id = $1 AND e.next_try_at <= $2 ORDER BY e.next_try_at LIMIT $3 "
-        pg "FOR UPDATE OF e SKIP LOCKED"
+                e.object_type, e.object_id, e.thin, e.source, e.retry_count, e.next_try_at AS due_at, p.body "
+        pg "FROM e CROSS JOIN LATERAL (
+                SELECT body FROM inbox_payloads p
+                WHERE p.tenant_id = $1 AND p.event_id = e.event_id AND p.connection_id = e.connection_id OFFSET 0) p"
+        lite "FROM inbox_events e
+              JOIN inbox_payloads p ON p.tenant_id = e.tenant_id AND p.event_id = e.event_id AND p.connection_id = e.connection_id
+              WHERE e.tenant_id = $1 AND e.next_try_at <= $2 ORDER BY e.next_try_at LIMIT $3"
     ))
     .bind(tx.tenant())
     .bind(now)
@@ -204,28 +211,27 @@ pub(crate) async fn take_due(tx: &mut TenantTx, now: Time, limit: u32) -> Result
 /// or has dealt with.
 pub(crate) async fn take_again(tx: &mut TenantTx, events: &[Due], now: Time) -> Result<Vec<(String, String)>> {
     q(sql!(
-        "SELECT e.connection_id, e.event_id FROM inbox_events e
-         WHERE e.tenant_id = $1 AND e.next_try_at <= $2 AND "
-        pg "(e.event_id, e.connection_id) IN (SELECT e, c FROM json_to_recordset($3::json) AS r(c text, e text)) FOR UPDATE OF e SKIP LOCKED"
-        lite "(e.event_id, e.connection_id) IN (SELECT value->>'e', value->>'c' FROM json_each($3))"
+        "SELECT connection_id, event_id FROM inbox_events
+         WHERE tenant_id = $1 AND next_try_at <= $2 AND event_id "
+        pg "= ANY(ARRAY(SELECT json_array_elements_text($3::json))) FOR UPDATE SKIP LOCKED"
+        lite "IN (SELECT value FROM json_each($3))"
     ))
     .bind(tx.tenant())
     .bind(now)
-    .bind(keys_json(events.iter().map(|due| &due.event))?)
+    .bind(json_rows(&events.iter().map(|due| due.event.event_id.as_str()).collect::<Vec<_>>())?)
     .all(tx)
     .await
 }
 
-#[derive(Serialize)]
-struct WireKey<'a> {
-    c: &'a str,
-    e: &'a str,
-}
-
-fn keys_json<'a>(events: impl Iterator<Item = &'a StoredEvent>) -> Result<String> {
-    let keys: Vec<WireKey<'_>> =
-        events.map(|event| WireKey { c: event.connection_id.as_str(), e: &event.event_id }).collect();
-    json_rows(&keys)
+/// Events' ids by connection. Statements about many events name one connection and an array of ids, which both engines
+/// look up in the primary key whatever their statistics say; a join with a list of pairs has been seen to compare every
+/// event with every pair.
+fn by_connection<'a>(keys: impl Iterator<Item = (&'a str, &'a str)>) -> BTreeMap<&'a str, Vec<&'a str>> {
+    let mut grouped: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (connection_id, event_id) in keys {
+        grouped.entry(connection_id).or_default().push(event_id);
+    }
+    grouped
 }
 
 /// Marks events processed, in the transaction that holds their effect, and adds them to the tallies.
@@ -233,17 +239,22 @@ fn keys_json<'a>(events: impl Iterator<Item = &'a StoredEvent>) -> Result<String
 /// # Errors
 /// A row that was there and is not any more undoes all: the batch has to be taken again.
 pub(crate) async fn mark_processed(tx: &mut TenantTx, events: &[Due], now: Time) -> Result<()> {
-    let marked = q(sql!(
-        "UPDATE inbox_events SET state = 'processed', next_try_at = NULL, last_error = NULL, processed_at = $2
-         WHERE tenant_id = $1 AND (event_id, connection_id) IN "
-        pg "(SELECT e, c FROM json_to_recordset($3::json) AS r(c text, e text))"
-        lite "(SELECT value->>'e', value->>'c' FROM json_each($3))"
-    ))
-    .bind(tx.tenant())
-    .bind(now)
-    .bind(keys_json(events.iter().map(|due| &due.event))?)
-    .execute(tx)
-    .await?;
+    let mut marked = 0;
+    let keys = events.iter().map(|due| (due.event.connection_id.as_str(), due.event.event_id.as_str()));
+    for (connection_id, event_ids) in by_connection(keys) {
+        marked += q(sql!(
+            "UPDATE inbox_events SET state = 'processed', next_try_at = NULL, last_error = NULL, processed_at = $2
+             WHERE tenant_id = $1 AND connection_id = $3 AND event_id "
+            pg "= ANY(ARRAY(SELECT json_array_elements_text($4::json)))"
+            lite "IN (SELECT value FROM json_each($4))"
+        ))
+        .bind(tx.tenant())
+        .bind(now)
+        .bind(connection_id)
+        .bind(json_rows(&event_ids)?)
+        .execute(tx)
+        .await?;
+    }
     if marked != events.len() as u64 {
         return Err(StoreError::missing_row("marking events processed"));
     }
@@ -339,45 +350,62 @@ pub(crate) async fn replayable(
     let last = filter.to.map_or(i64::MAX, |to| to.micros().saturating_sub(1)).min(until.micros());
     let start = Key { received_at: first, connection_id: String::new(), event_id: String::new() };
     let after = after.unwrap_or(&start);
-    q(sql!(
-        "SELECT e.received_at, e.connection_id, e.event_id FROM inbox_events e
-         WHERE e.tenant_id = $1 AND e.received_at >= $2 AND e.received_at <= $3
-           AND (e.received_at, e.connection_id, e.event_id) > ($2, $4, $5)
-           AND e.state <> 'ready' AND (CAST($6 AS TEXT) IS NULL OR e.state = $6)
-           AND (CAST($7 AS TEXT) IS NULL OR e.event_type LIKE $7 ESCAPE '!')
-           AND (CAST($8 AS TEXT) IS NULL OR e.event_id IN
-               (SELECT value FROM " pg "json_array_elements_text($8::json) AS ids(value)" lite "json_each($8)" "))
-           AND EXISTS (SELECT 1 FROM inbox_payloads p
-               WHERE p.tenant_id = e.tenant_id AND p.connection_id = e.connection_id AND p.event_id = e.event_id)
-         ORDER BY e.received_at, e.connection_id, e.event_id LIMIT $9"
-    ))
-    .bind(tx.tenant())
-    .bind(after.received_at)
-    .bind(last)
-    .bind(after.connection_id.as_str())
-    .bind(after.event_id.as_str())
-    .bind(filter.state.map(|state| state.as_str().to_owned()))
-    .bind(filter.event_type.as_deref().map(type_pattern))
-    .bind(if filter.ids.is_empty() { None } else { Some(json_rows(&filter.ids)?) })
-    .bind(limit)
-    .all(tx)
-    .await
+    let statement = if filter.ids.is_empty() {
+        sql!(
+            "SELECT e.received_at, e.connection_id, e.event_id FROM inbox_events e
+             WHERE e.tenant_id = $1 AND e.received_at >= $2 AND e.received_at <= $3
+               AND (e.received_at, e.connection_id, e.event_id) > ($2, $4, $5)
+               AND e.state <> 'ready' AND (CAST($6 AS TEXT) IS NULL OR e.state = $6)
+               AND (CAST($7 AS TEXT) IS NULL OR e.event_type LIKE $7 ESCAPE '!')
+               AND EXISTS (SELECT 1 FROM inbox_payloads p
+                   WHERE p.tenant_id = e.tenant_id AND p.connection_id = e.connection_id AND p.event_id = e.event_id)
+             ORDER BY e.received_at, e.connection_id, e.event_id LIMIT $8"
+        )
+    } else {
+        sql!(
+            "SELECT e.received_at, e.connection_id, e.event_id FROM inbox_events e
+             WHERE e.tenant_id = $1 AND e.received_at >= $2 AND e.received_at <= $3 AND e.event_id "
+            pg "= ANY(ARRAY(SELECT json_array_elements_text($9::json)))" lite "IN (SELECT value FROM json_each($9))"
+            "
+               AND (e.received_at, e.connection_id, e.event_id) > ($2, $4, $5)
+               AND e.state <> 'ready' AND (CAST($6 AS TEXT) IS NULL OR e.state = $6)
+               AND (CAST($7 AS TEXT) IS NULL OR e.event_type LIKE $7 ESCAPE '!')
+               AND EXISTS (SELECT 1 FROM inbox_payloads p
+                   WHERE p.tenant_id = e.tenant_id AND p.connection_id = e.connection_id AND p.event_id = e.event_id)
+             ORDER BY e.received_at, e.connection_id, e.event_id LIMIT $8"
+        )
+    };
+    let query = q(statement)
+        .bind(tx.tenant())
+        .bind(after.received_at)
+        .bind(last)
+        .bind(after.connection_id.as_str())
+        .bind(after.event_id.as_str())
+        .bind(filter.state.map(|state| state.as_str().to_owned()))
+        .bind(filter.event_type.as_deref().map(type_pattern))
+        .bind(limit);
+    let query = if filter.ids.is_empty() { query } else { query.bind(json_rows(&filter.ids)?) };
+    query.all(tx).await
 }
 
 /// Makes events ready again, with all their tries.
 pub(crate) async fn make_ready(tx: &mut TenantTx, keys: &[Key], now: Time) -> Result<u64> {
-    let keys: Vec<WireKey<'_>> = keys.iter().map(|key| WireKey { c: &key.connection_id, e: &key.event_id }).collect();
-    let changed = q(sql!(
-        "UPDATE inbox_events SET state = 'ready', next_try_at = $2, retry_count = 0
-         WHERE tenant_id = $1 AND state <> 'ready' AND (event_id, connection_id) IN "
-        pg "(SELECT e, c FROM json_to_recordset($3::json) AS r(c text, e text))"
-        lite "(SELECT value->>'e', value->>'c' FROM json_each($3))"
-    ))
-    .bind(tx.tenant())
-    .bind(now)
-    .bind(json_rows(&keys)?)
-    .execute(tx)
-    .await?;
+    let mut changed = 0;
+    let keys = keys.iter().map(|key| (key.connection_id.as_str(), key.event_id.as_str()));
+    for (connection_id, event_ids) in by_connection(keys) {
+        changed += q(sql!(
+            "UPDATE inbox_events SET state = 'ready', next_try_at = $2, retry_count = 0
+             WHERE tenant_id = $1 AND state <> 'ready' AND connection_id = $3 AND event_id "
+            pg "= ANY(ARRAY(SELECT json_array_elements_text($4::json)))"
+            lite "IN (SELECT value FROM json_each($4))"
+        ))
+        .bind(tx.tenant())
+        .bind(now)
+        .bind(connection_id)
+        .bind(json_rows(&event_ids)?)
+        .execute(tx)
+        .await?;
+    }
     tx.wake(crate::WAKE);
     Ok(changed)
 }
@@ -615,10 +643,10 @@ pub(crate) async fn erase(tx: &mut TenantTx, connection_id: &str, after: &str, l
     };
     let ids = json_rows(&ids.into_iter().map(|(id,)| id).collect::<Vec<_>>())?;
     for statement in [
-        sql!("DELETE FROM inbox_payloads WHERE tenant_id = $1 AND connection_id = $2 AND event_id IN
-              (SELECT value FROM " pg "json_array_elements_text($3::json) AS ids(value)" lite "json_each($3)" ")"),
-        sql!("DELETE FROM inbox_events WHERE tenant_id = $1 AND connection_id = $2 AND event_id IN
-              (SELECT value FROM " pg "json_array_elements_text($3::json) AS ids(value)" lite "json_each($3)" ")"),
+        sql!("DELETE FROM inbox_payloads WHERE tenant_id = $1 AND connection_id = $2 AND event_id "
+            pg "= ANY(ARRAY(SELECT json_array_elements_text($3::json)))" lite "IN (SELECT value FROM json_each($3))"),
+        sql!("DELETE FROM inbox_events WHERE tenant_id = $1 AND connection_id = $2 AND event_id "
+            pg "= ANY(ARRAY(SELECT json_array_elements_text($3::json)))" lite "IN (SELECT value FROM json_each($3))"),
     ] {
         q(statement).bind(tx.tenant()).bind(connection_id).bind(ids.as_str()).execute(tx).await?;
     }
