@@ -106,7 +106,7 @@ async fn check_conversions(tx: &mut Tx, tenant: TenantId, listed: &mut Listed) -
             }
         }
         match pairs.into_iter().last() {
-            Some(ConvertedPair { account_id, payment_key, fact_id, .. }) => after = (account_id, payment_key, fact_id),
+            Some(ConvertedPair { account_id, payment_key, fact_id, .. }) => after = (payment_key, account_id, fact_id),
             None => return Ok(()),
         }
     }

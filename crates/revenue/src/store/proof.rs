@@ -183,8 +183,8 @@ pub(crate) async fn converted(
             b.currency AS to_currency, f.amount_minor AS from_minor, b.amount_minor AS to_minor, b.exchange_rate
          FROM revenue_facts f JOIN revenue_balance_transactions b
             ON b.tenant_id = $1 AND b.account_id = f.account_id AND b.id = f.balance_transaction_id
-         WHERE f.tenant_id = $1 AND f.currency <> b.currency AND (f.account_id, f.payment_key, f.fact_id) > ($2, $3, $4)
-         ORDER BY f.account_id, f.payment_key, f.fact_id LIMIT $5"
+         WHERE f.tenant_id = $1 AND f.currency <> b.currency AND (f.payment_key, f.account_id, f.fact_id) > ($2, $3, $4)
+         ORDER BY f.payment_key, f.account_id, f.fact_id LIMIT $5"
     ))
     .bind(tenant)
     .bind(after.0)
