@@ -355,7 +355,7 @@ pub(crate) fn eraser(inbox: &Inbox) -> Subscriber {
 }
 
 async fn erase(inbox: Inbox, notice: Notice) -> Result<(), JobError> {
-    if notice.payload.get("data").and_then(|data| data.as_str()) != Some("erase") {
+    if notice.payload.get("erase").and_then(|erase| erase.as_bool()) != Some(true) {
         return Ok(());
     }
     let mut after = Some(String::new());

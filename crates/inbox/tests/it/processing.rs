@@ -283,18 +283,18 @@ async fn a_connection_s_events_are_erased_when_asked(stage: Stage) {
     tx.commit().await.unwrap();
     world.process().await;
     let subscriber = inbox::slice(&world.inbox, world.sink.clone()).subscribers.remove(0);
-    for (data, left) in [("keep", 703), ("erase", 3)] {
+    for (erase, left) in [(false, 703), (true, 3)] {
         let notice = platform::Notice {
             tenant: TEST,
             topic: subscriber.topic.to_owned(),
             subject: world.connection.id.to_string(),
-            payload: serde_json::json!({ "data": data }),
+            payload: serde_json::json!({ "erase": erase }),
         };
         (subscriber.tell)(base(&world.stage), notice).await.unwrap();
         let mut tx = world.stage.store.read(TEST).await.unwrap();
         let events: i64 = q(sql!("SELECT count(*) FROM inbox_events")).scalar(&mut tx).await.unwrap();
         let payloads: i64 = q(sql!("SELECT count(*) FROM inbox_payloads")).scalar(&mut tx).await.unwrap();
-        assert_eq!((events, payloads), (left, left), "after {data}");
+        assert_eq!((events, payloads), (left, left), "erase: {erase}");
     }
     assert_eq!(world.inbox.counts(TEST).await.unwrap().connections.len(), 1);
 }
