@@ -82,7 +82,7 @@ fn icon(name: &str) -> Icon {
 }
 
 fn request_id(headers: &HeaderMap) -> Option<String> {
-    headers.get("x-request-id")?.to_str().ok().map(str::to_owned)
+    headers.get("request-id")?.to_str().ok().map(str::to_owned)
 }
 
 /// Shows problems as pages to those who read pages: `axum::middleware::from_fn(identity::pages_layer)`, inside

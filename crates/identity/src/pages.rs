@@ -133,7 +133,7 @@ fn signed_in(identity: &Identity, session: &Secret, next: &str) -> Response {
 
 fn refused(refusal: Refusal, next: &str, headers: &HeaderMap) -> Response {
     let problem = Problem::from(refusal);
-    let request_id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let request_id = headers.get("request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
     let shown = shown(&problem, request_id);
     page(problem.status_code(), next, Some(shown))
 }

@@ -8,7 +8,7 @@ testkit::on_both_engines!(pages_stand_in_a_frame, problems_are_pages_for_people_
 async fn pages_stand_in_a_frame(stage: Stage) {
     let world = World::new(&stage).await;
     let session = world.sign_in().await;
-    let call = by_browser(Call::get("/inbox?state=failed")).cookie(COOKIE, &session).header("x-request-id", "req_1");
+    let call = by_browser(Call::get("/inbox?state=failed")).cookie(COOKIE, &session).header("request-id", "req_1");
     let page = world.send(call).await.expect(200).text();
     for part in [
         "all is well",
