@@ -29,7 +29,7 @@ pub enum ConnectError {
         message: String,
     },
     /// The restricted key lacks permissions that the sync needs.
-    #[error("the key lacks {} of the permissions that are needed", .0.missing().count())]
+    #[error("the key lacks {} of the permissions that are needed", .0.missing_permissions().len())]
     PermissionsMissing(Box<KeyReport>),
     /// The key belongs to another account than the connection.
     #[error("the key belongs to the account {found}, and the connection to {expected}")]
@@ -104,7 +104,7 @@ impl From<ConnectError> for Problem {
                 refused("Stripe does not accept this key").what_to_do(ErrorClass::Authentication.remedy())
             }
             ConnectError::PermissionsMissing(report) => {
-                let missing: Vec<&str> = report.missing().map(|probe| probe.permission.as_str()).collect();
+                let missing = report.missing_permissions();
                 refused("The key lacks permissions")
                     .what_to_do(format!(
                         "Give the restricted key these permissions in the Stripe dashboard, then try again: {}.",

@@ -54,6 +54,17 @@ impl KeyReport {
     pub fn missing(&self) -> impl Iterator<Item = &PermissionProbe> {
         self.permissions.iter().filter(|probe| !probe.granted)
     }
+
+    /// The permissions to be given, each named once: one may serve several kinds of objects.
+    pub fn missing_permissions(&self) -> Vec<&str> {
+        let mut named: Vec<&str> = Vec::new();
+        for probe in self.missing() {
+            if !named.contains(&probe.permission.as_str()) {
+                named.push(&probe.permission);
+            }
+        }
+        named
+    }
 }
 
 #[derive(Deserialize)]
