@@ -34,6 +34,7 @@ pub fn router(base: &Base, identity: &Identity, slices: &mut [Slice], stopping: 
     let routes = routes
         .merge(ui::assets_router())
         .fallback(unknown_route)
+        .method_not_allowed_fallback(unknown_method)
         .layer(middleware::from_fn_with_state(base.clone(), platform::idempotency::layer))
         .layer(middleware::from_fn(identity::pages_layer))
         .layer(middleware::from_fn_with_state(identity.clone(), identity::layer))
@@ -60,6 +61,35 @@ async fn unknown_route(request: Request) -> Problem {
         .what_to_do("Check the address and the method.")
 }
 
+async fn unknown_method(request: Request) -> Problem {
+    let (method, path) = (request.method(), request.uri().path());
+    let detail = format!("{path} cannot be asked for by {method}.");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Not possible here", detail)
+        .what_to_do("Use one of the methods that the answer's header `Allow` names.")
+}
+
+/// What axum itself refuses, in a word or none, as the problem that it is. Its words are not repeated: they quote the
+/// body, which may hold a key.
+fn bare_refusal(response: &Response) -> Option<Problem> {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    if !status.is_client_error() || kind.is_some_and(|kind| !kind.starts_with("text/plain")) {
+        return None;
+    }
+    let (code, detail, what_to_do) = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => ("body_too_large", "The body is too large.", "Send less at once."),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            ("bad_content_type", "The body is not of the kind that is read here.", "Send `application/json`.")
+        }
+        _ => (
+            "bad_request",
+            "The address, its query or the body is not as it must be.",
+            "Check the spelling and the type of each field, then send the request again.",
+        ),
+    };
+    Some(Problem::new(status, code, "The request cannot be understood", detail).what_to_do(what_to_do))
+}
+
 /// Request id, headers that keep browsers safe, and one line of log.
 async fn common(axum::extract::State(base): axum::extract::State<Base>, mut request: Request, next: Next) -> Response {
     let watch = Stopwatch::start();
@@ -71,6 +101,9 @@ async fn common(axum::extract::State(base): axum::extract::State<Base>, mut requ
         request.headers_mut().insert(&REQUEST_ID, value);
     }
     let mut response = next.run(request).await;
+    if let Some(problem) = bare_refusal(&response) {
+        response = problem.into_response();
+    }
     let status = response.status().as_u16();
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id) {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use server::{PartsOptions, Running, StartError};
 use simulator::{Business, Options, RetryPlan};
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
@@ -283,12 +284,18 @@ impl World {
 
     /// Waits until every delivery has come to its end, every event was processed and nothing is left to be read again.
     pub(crate) async fn settled(&self) {
+        let looks = Cell::new(0_u32);
         wait_for("webhooks to be delivered and processed", || async {
             let webhooks = self.stripe.simulator.stats().webhooks;
             let counts = self.node().parts.inbox.counts(self.tenant()).await.unwrap();
             assert_eq!(counts.dead, 0, "no event may be given up");
             let objects: Value = self.get("/v1/objects").await.expect(200).json();
             let is_quiet = webhooks.waiting == 0 && counts.ready + counts.failed == 0;
+            looks.set(looks.get() + 1);
+            // Long before the wait ends in vain: what it waits for.
+            if looks.get().is_multiple_of(200) {
+                eprintln!("still waiting: {webhooks:?} {counts:?} {objects}");
+            }
             (is_quiet && objects["rereads_waiting"] == 0).then_some(())
         })
         .await;
