@@ -27,9 +27,9 @@ CREATE TABLE revenue_facts (
 WITHOUT ROWID
 -- [end]
 ;
--- Key and index share no more than the tenant: before a table is analysed PostgreSQL takes any two equal columns for a
--- single row, and would walk a whole account for each payment.
-CREATE INDEX revenue_facts_day ON revenue_facts (tenant_id, day, account_id);
+-- Keys and indexes share no more than the tenant: before a table is analysed PostgreSQL takes tenant and account together
+-- for a single row, and would walk a whole account for each payment.
+CREATE INDEX revenue_facts_day ON revenue_facts (tenant_id, day);
 -- [postgres]
 SELECT bursar_protect('revenue_facts', false);
 -- [end]
@@ -53,7 +53,7 @@ CREATE TABLE revenue_balance_transactions (
     source_id TEXT,
     -- As Stripe wrote it; none without conversion.
     exchange_rate TEXT,
-    PRIMARY KEY (tenant_id, account_id, id)
+    PRIMARY KEY (tenant_id, id, account_id)
 )
 -- [sqlite]
 WITHOUT ROWID
@@ -69,7 +69,7 @@ CREATE TABLE revenue_invoices (
     account_id TEXT NOT NULL,
     invoice_id TEXT NOT NULL,
     lines TEXT NOT NULL,
-    PRIMARY KEY (tenant_id, account_id, invoice_id)
+    PRIMARY KEY (tenant_id, invoice_id, account_id)
 )
 -- [sqlite]
 WITHOUT ROWID
@@ -92,7 +92,7 @@ CREATE TABLE revenue_invoice_payments (
 WITHOUT ROWID
 -- [end]
 ;
-CREATE INDEX revenue_invoice_payments_invoice ON revenue_invoice_payments (tenant_id, invoice_id, account_id);
+CREATE INDEX revenue_invoice_payments_invoice ON revenue_invoice_payments (tenant_id, invoice_id);
 -- [postgres]
 SELECT bursar_protect('revenue_invoice_payments', false);
 -- [end]
@@ -102,7 +102,7 @@ CREATE TABLE revenue_products (
     account_id TEXT NOT NULL,
     id TEXT NOT NULL,
     name TEXT NOT NULL,
-    PRIMARY KEY (tenant_id, account_id, id)
+    PRIMARY KEY (tenant_id, id, account_id)
 );
 -- [postgres]
 SELECT bursar_protect('revenue_products', false);

@@ -48,7 +48,9 @@ pub(crate) async fn refresh_step(tx: &mut Tx, tenant: TenantId, most_days: u32) 
     let keys_json = json_rows(&keys)?;
     let drawn = draw(tx, tenant, &keys_json).await?;
     q(sql!(
-        "DELETE FROM revenue_daily_dimensions WHERE tenant_id = $1 AND (day, currency, account_id) IN (SELECT "
+        "DELETE FROM revenue_daily_dimensions WHERE tenant_id = $1 "
+        pg "AND day = ANY (ARRAY(SELECT d.day FROM json_to_recordset($2::json) AS d(day bigint))) "
+        "AND (day, currency, account_id) IN (SELECT "
         pg "r.day, r.currency, r.account_id FROM json_to_recordset($2::json) AS r(day bigint, currency text, account_id text)"
         lite "value->>'day', value->>'currency', value->>'account_id' FROM json_each($2)"
         ")"
@@ -107,7 +109,11 @@ async fn draw(tx: &mut Tx, tenant: TenantId, keys_json: &str) -> store::Result<D
             AND f.kind = 'charge'
          LEFT JOIN revenue_invoice_payments p
             ON p.tenant_id = $1 AND p.account_id = f.account_id AND p.payment_key = f.payment_key
-         LEFT JOIN revenue_invoices i ON i.tenant_id = $1 AND i.account_id = f.account_id AND i.invoice_id = p.invoice_id
+         LEFT JOIN revenue_invoices i ON i.tenant_id = $1 AND i.invoice_id = p.invoice_id AND i.account_id || '' = f.account_id "
+        // Days are said once more, and the invoices' account is an expression, so that PostgreSQL looks up days and
+        // invoices: before tables are analysed it takes a tenant or an account for a handful of rows and would walk it.
+        pg "WHERE f.day = ANY (ARRAY(SELECT d.day FROM json_to_recordset($2::json) AS d(day bigint)))"
+        "
          ORDER BY f.day, f.currency, f.account_id, f.fact_id, p.id"
     ))
     .bind(tenant)

@@ -18,6 +18,7 @@ testkit::on_both_engines!(
     an_unreadable_object_holds_up_nothing,
     an_erased_account_leaves_nothing,
     days_are_drawn_again_by_a_job_or_on_reading,
+    every_statement_prepares,
 );
 
 /// A charge of 100.00 that is refunded by a quarter, one of 50.00 that is disputed and won back, their fees, a payout.
@@ -271,4 +272,11 @@ async fn an_erased_account_leaves_nothing(stage: Stage) {
     let totals = world.revenue.totals(TENANT).await.unwrap();
     assert_eq!((totals.len(), totals[0].gross_minor, totals[0].charges), (1, 700, 1));
     assert_eq!(proof(&world).await.facts, 1);
+}
+
+async fn every_statement_prepares(stage: Stage) {
+    // Of other crates that are linked in, their own tests tell.
+    let failures = stage.store.prepare_all().await.err().unwrap_or_default();
+    let ours: Vec<String> = failures.into_iter().filter(|failure| failure.contains("crates/revenue")).collect();
+    assert!(ours.is_empty(), "{ours:#?}");
 }
