@@ -18,12 +18,15 @@ use vault::ConnectionState;
 pub(crate) fn page(moment: &Moment, looking: &Looking, frame: &Frame) -> Markup {
     let view = &frame.view;
     let (tone, sentence) = state(moment, view);
-    let mut page = Page::new("Overview", frame).active("/").state(tone, live::part("state", sentence));
+    let mut page = Page::new("Overview", frame).active("/").state(tone, sentence);
     if moment.connections.is_empty() {
         page = page.body(
-            Empty::new("Connect your Stripe account", "Bursar reads its history, keeps it in step by webhooks, and shows your revenue here.")
-                .icon(Icon::Integrations)
-                .action(Button::link("Connect an account", "/connections")),
+            Empty::new(
+                "Connect your Stripe account",
+                "Bursar reads its history, keeps it in step by webhooks, and shows your revenue here.",
+            )
+            .icon(Icon::Integrations)
+            .action(Button::link("Connect an account", "/connections")),
         );
         return page.render();
     }
@@ -54,8 +57,10 @@ pub(crate) fn shown_currency(moment: &Moment, looking: &Looking) -> Currency {
 
 /// The worst news there is, in one sentence.
 pub(crate) fn state(moment: &Moment, view: &View) -> (Tone, Markup) {
-    let refused = moment.connections.iter().find(|it| matches!(it.connection.state, ConnectionState::KeyRefused { .. }));
-    let hindered = moment.connections.iter().find(|it| !it.is_in_step() && !it.is_filling() && it.sync.last_completed.is_some());
+    let refused =
+        moment.connections.iter().find(|it| matches!(it.connection.state, ConnectionState::KeyRefused { .. }));
+    let hindered =
+        moment.connections.iter().find(|it| !it.is_in_step() && !it.is_filling() && it.sync.last_completed.is_some());
     if moment.connections.is_empty() {
         (Tone::Neutral, html! { "Nothing is connected yet" })
     } else if let Some(health) = refused {
@@ -65,16 +70,22 @@ pub(crate) fn state(moment: &Moment, view: &View) -> (Tone, Markup) {
     } else if moment.outbox.in_doubt > 0 {
         (Tone::Bad, html! { (count(moment.outbox.in_doubt, view)) " writes to Stripe are in doubt" })
     } else if moment.tie_out.difference_count > 0 && !moment.connections.iter().any(ConnectionHealth::is_filling) {
-        (Tone::Warn, html! { (count(moment.tie_out.difference_count, view)) " objects do not tie out with the balance; see Revenue" })
+        (
+            Tone::Warn,
+            html! { (count(moment.tie_out.difference_count, view)) " objects do not tie out with the balance; see Revenue" },
+        )
     } else if let Some(health) = hindered {
         (Tone::Warn, html! { "Not everything of " (health.connection.display_name) " could be read" })
     } else if moment.connections.iter().any(ConnectionHealth::is_filling) {
         (Tone::Neutral, html! { "Reading history: " (count(moment.objects(), view)) " objects so far" })
     } else {
-        (Tone::Good, html! {
-            "All " (count(moment.objects(), view)) " objects in step"
-            @if let Some(at) = moment.last_event_at() { ", last event " (time(at, view)) }
-        })
+        (
+            Tone::Good,
+            html! {
+                "All " (count(moment.objects(), view)) " objects in step"
+                @if let Some(at) = moment.last_event_at() { ", last event " (time(at, view)) }
+            },
+        )
     }
 }
 
@@ -94,13 +105,42 @@ pub(crate) fn figures(moment: &Moment, currency: Currency, view: &View) -> Marku
             .remark(html! { "yesterday " (money(Money::new(net(today - 1), currency), view)) })
             .trend((today - 13..=today).map(net).collect())
             .href(format!("/revenue?currency={}", currency.code())),
-        Stat::new(format!("Gross, {DAYS} days"), money_big(Money::new(sum(month.clone(), &gross), currency), view), view)
-            .change(Change { before: sum(before.clone(), &gross), now: sum(month.clone(), &gross), better: Better::Up, than: than() }),
-        Stat::new(format!("Refunds, {DAYS} days"), money_big(Money::new(sum(month.clone(), &refunds), currency), view), view)
-            .change(Change { before: sum(before, &refunds), now: sum(month, &refunds), better: Better::Down, than: than() }),
-        Stat::new("Tie-out", if proof == 0 { html! { "to the cent" } } else { html! { (count(proof, view)) " differ" } }, view)
-            .remark(html! { (count(moment.tie_out.balance_transactions, view)) " balance transactions" })
-            .href("/revenue#tie-out"),
+        Stat::new(
+            format!("Gross, {DAYS} days"),
+            money_big(Money::new(sum(month.clone(), &gross), currency), view),
+            view,
+        )
+        .change(Change {
+            before: sum(before.clone(), &gross),
+            now: sum(month.clone(), &gross),
+            better: Better::Up,
+            than: than(),
+        }),
+        Stat::new(
+            format!("Refunds, {DAYS} days"),
+            money_big(Money::new(sum(month.clone(), &refunds), currency), view),
+            view,
+        )
+        .change(Change {
+            before: sum(before, &refunds),
+            now: sum(month, &refunds),
+            better: Better::Down,
+            than: than(),
+        }),
+        Stat::new(
+            "Tie-out",
+            if proof == 0 {
+                html! { "to the cent" }
+            } else {
+                html! { (count(proof, view)) " differ" }
+            },
+            view,
+        )
+        .remark(html! {
+            (count(moment.tie_out.balance_transactions, view)) " balance transactions"
+            @if moment.tie_out.awaited > 0 { ", " (count(moment.tie_out.awaited, view)) " on their way" }
+        })
+        .href("/revenue#tie-out"),
     ])
 }
 
@@ -188,11 +228,29 @@ fn doors(moment: &Moment, view: &View) -> Markup {
         }
     };
     let (inbox, outbox, jobs) = (&moment.inbox, &moment.outbox, &moment.jobs);
-    let columns =
-        vec![Column::text("Door").wide(), Column::text("State"), Column::number("Waiting"), Column::text("Done").minor()];
+    let columns = vec![
+        Column::text("Door").wide(),
+        Column::text("State"),
+        Column::number("Waiting"),
+        Column::text("Done").minor(),
+    ];
     let table = Table::new("Inbox, outbox and jobs", columns)
-        .row(row("Inbox: events from Stripe", Some("/inbox"), inbox.ready, inbox.failed, inbox.dead, html! { (count(inbox.processed_24h, view)) " in 24 h" }))
-        .row(row("Outbox: writes to Stripe", None, outbox.pending + outbox.sent, outbox.in_doubt, outbox.refused, html! { (count(outbox.done, view)) }))
+        .row(row(
+            "Inbox: events from Stripe",
+            Some("/inbox"),
+            inbox.ready,
+            inbox.failed,
+            inbox.dead,
+            count(inbox.processed_24h, view),
+        ))
+        .row(row(
+            "Outbox: writes to Stripe",
+            None,
+            outbox.pending + outbox.sent,
+            outbox.in_doubt,
+            outbox.refused,
+            count(outbox.done, view),
+        ))
         .row(row("Jobs: background work", None, jobs.ready + jobs.running, 0, jobs.dead, none()));
     html! { (table) }
 }
@@ -207,22 +265,34 @@ pub(crate) fn schedule(moment: &Moment, view: &View) -> Markup {
             None => none(),
         };
         let last = row.last_run_at.map_or_else(none, |at| time(Time::from_micros(at), view));
-        Row::new(vec![text(&row.name), outcome, last, time(Time::from_micros(row.next_run_at), view)])
+        Row::new(vec![text(in_words(&row.name)), outcome, last, time(Time::from_micros(row.next_run_at), view)])
     });
-    let columns = vec![Column::text("Work").wide(), Column::text("Outcome"), Column::text("Last"), Column::text("Next")];
+    let columns =
+        vec![Column::text("Work").wide(), Column::text("Outcome"), Column::text("Last").minor(), Column::text("Next")];
     let empty = Empty::new("No regular work yet", "A node with the role scheduler starts it.");
     html! { (Table::new("Regular work", columns).rows(rows).empty(empty)) }
 }
 
+/// `vault.purge_retired` as `Vault: purge retired`.
+fn in_words(name: &str) -> String {
+    let spaced = name.replace('.', ": ").replace('_', " ");
+    let mut letters = spaced.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// The parts that the live stream replaces, by id.
 pub(crate) fn parts(moment: &Moment, currency: Currency, view: &View) -> Vec<ui::LiveUpdate> {
+    let (tone, sentence) = state(moment, view);
     vec![
-        ui::LiveUpdate::new("state", state(moment, view).1),
+        ui::LiveUpdate::state(tone, sentence),
         ui::LiveUpdate::new("figures", figures(moment, currency, view)),
         ui::LiveUpdate::new("chart", panel(chart(moment, currency, view))),
         ui::LiveUpdate::new(
             "health",
-            columns(&[section("Sync", html! {}, connections(moment, view)), section("Doors", html! {}, doors(moment, view))]),
+            columns(&[
+                section("Sync", html! {}, connections(moment, view)),
+                section("Doors", html! {}, doors(moment, view)),
+            ]),
         ),
         ui::LiveUpdate::new("schedule", schedule(moment, view)),
     ]

@@ -43,7 +43,8 @@ pub fn slice(inbox: &Inbox, sink: Arc<dyn EventSink>) -> Slice {
     let processing = inbox.clone();
     Slice {
         name: "inbox",
-        routes: door::routes(inbox.clone()).merge(api::routes(inbox.clone())).merge(pages::routes(inbox.clone())),
+        routes: api::routes(inbox.clone()).merge(pages::routes(inbox.clone())),
+        open_routes: door::routes(inbox.clone()),
         subscribers: vec![inbox::eraser(inbox)],
         background: vec![
             Background {

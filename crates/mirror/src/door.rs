@@ -1,6 +1,6 @@
 //! The two ways in that others hold the handle of: events from the inbox, and answers to our own writes.
 
-use crate::{Interval, Mirror, MirrorError, Observation, Scope, Source, reread, store::rereads::NewReread};
+use crate::{Interval, Mirror, MirrorError, Observation, Scope, Source, jobs, reread, store::rereads::NewReread};
 use async_trait::async_trait;
 use gateway::{Answer, GatewayError, ObservedReplies};
 use inbox::{EventSink, SinkError, StoredEvent};
@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use store::TenantTx;
 use stripe::{Envelope, Head, Snapshot};
 use vault::Connection;
+
+/// Kinds whose events are followed by balance transactions.
+const MOVES_MONEY: [&str; 4] = ["charge", "refund", "dispute", "payout"];
 
 #[async_trait]
 impl EventSink for Mirror {
@@ -64,6 +67,9 @@ impl Mirror {
             }
         }
         self.absorb(tx, &scope, &observations).await.map_err(sink_error)?;
+        if observations.iter().any(|observation| MOVES_MONEY.contains(&observation.object_type)) {
+            jobs::enqueue_balance_read(tx, self.base(), &scope.connection_id).await?;
+        }
         let again: Vec<NewReread> = again.into_values().collect();
         self.absorber().read_again(tx, &scope, &again).await.map_err(sink_error)
     }

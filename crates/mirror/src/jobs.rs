@@ -12,6 +12,10 @@ use vault::{ConnectionId, ConnectionState};
 const SYNC: &str = "mirror.sync";
 const SYNC_ALL: &str = "mirror.sync_all";
 const REREAD: &str = "mirror.reread";
+const BALANCE_DUE: &str = "mirror.balance_due";
+/// How long after an event of money the balance is read: what comes in meanwhile is read with the same two calls. Stripe
+/// allows 500 reads for each payment (FACTS section 7), so this may follow payments closely.
+const BALANCE_AFTER: Duration = Duration::from_secs(60);
 /// Rows removed in one transaction, so that erasing does not stand in the way of acknowledgements.
 const ERASE_STEP: u32 = 500;
 
@@ -43,8 +47,20 @@ pub(crate) async fn enqueue_reread(
     Ok(())
 }
 
+/// Has the balance of a connection read soon: events tell of payments, none tells of their balance transactions.
+pub(crate) async fn enqueue_balance_read(
+    tx: &mut TenantTx,
+    base: &Base,
+    connection: &ConnectionId,
+) -> ::store::Result<()> {
+    let payload = OfConnection { connection: connection.clone() };
+    let new = NewJob::new(BALANCE_DUE, Some(tx.tenant()), &payload, base.now()).at(base.now() + BALANCE_AFTER);
+    job::enqueue(tx, base, new.dedupe(format!("balance:{connection}"))).await?;
+    Ok(())
+}
+
 pub(crate) fn kinds(mirror: &Mirror) -> Vec<JobKind> {
-    let (syncing, rereading, scheduling) = (mirror.clone(), mirror.clone(), mirror.clone());
+    let (syncing, rereading, scheduling, reading) = (mirror.clone(), mirror.clone(), mirror.clone(), mirror.clone());
     vec![
         JobKind::new(SYNC, move |run: JobRun| {
             let mirror = syncing.clone();
@@ -59,6 +75,17 @@ pub(crate) fn kinds(mirror: &Mirror) -> Vec<JobKind> {
             async move {
                 let OfConnection { connection } = run.payload()?;
                 reread::run(mirror, run, connection).await
+            }
+        }),
+        JobKind::new(BALANCE_DUE, move |run: JobRun| {
+            let mirror = reading.clone();
+            async move {
+                let OfConnection { connection } = run.payload()?;
+                let mut tx = mirror.base().store.begin(run.tenant()?).await?;
+                sync::request(&mut tx, mirror.base(), &connection, SyncKind::Incremental, "payments").await?;
+                run.finish(&mut tx).await?;
+                tx.commit().await?;
+                Ok(())
             }
         }),
         JobKind::new(SYNC_ALL, move |_| request_all(scheduling.clone())).concurrency(1),

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response, Sse, sse},
     routing::{get, post},
 };
-use futures::{Stream, stream};
+use futures::{Stream, StreamExt, stream};
 use gateway::{NewConnectionRequest, WebhookChoice};
 use identity::{Caller, Frame};
 use kit::Secret;
@@ -251,11 +251,15 @@ async fn live(
             kit::clock::pause(LIVE_EVERY).await;
             frame.view.now = mirror.base().now();
             let connection = api::connection_of(&mirror, caller.tenant, &id).await.ok()?;
+            let status = mirror.sync_status(caller.tenant, &id).await.ok()?;
+            let (tone, sentence) = view::sync_words(&status, &frame.view);
             let part = live_part(&mirror, &caller, &connection, &frame.view).await.ok()?;
-            let event = sse::Event::default().json_data(LiveUpdate::new("connection", part)).ok()?;
-            Some((Ok(event), (mirror, caller, frame, id, wake)))
+            let parts = [LiveUpdate::state(tone, sentence), LiveUpdate::new("connection", part)];
+            let events = parts.map(|part| sse::Event::default().json_data(part).map_err(drop));
+            let events: Vec<_> = events.into_iter().flatten().map(Ok).collect();
+            Some((stream::iter(events), (mirror, caller, frame, id, wake)))
         });
-    Ok(Sse::new(updates).keep_alive(sse::KeepAlive::default()))
+    Ok(Sse::new(updates.flatten()).keep_alive(sse::KeepAlive::default()))
 }
 
 async fn test(

@@ -78,7 +78,9 @@ pub async fn enqueue(tx: &mut Tx, base: &Base, job: NewJob) -> store::Result<Opt
     .bind(now)
     .execute(tx)
     .await?;
-    tx.wake(WAKE);
+    if inserted == 1 {
+        tx.wake(WAKE);
+    }
     Ok((inserted == 1).then_some(id))
 }
 

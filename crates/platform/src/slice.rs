@@ -10,6 +10,9 @@ pub struct Slice {
     pub name: &'static str,
     /// JSON and pages, with their state already given.
     pub routes: axum::Router,
+    /// Routes that prove by themselves who is calling, such as signed webhooks: no session, token or idempotency key is
+    /// looked at before them.
+    pub open_routes: axum::Router,
     /// Kinds of jobs it can run.
     pub jobs: Vec<JobKind>,
     /// Work it wants done regularly.

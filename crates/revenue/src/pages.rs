@@ -474,6 +474,7 @@ mod tests {
                 }],
                 difference_count: 7,
                 facts: 4,
+                awaited: 0,
                 balance_transactions: 4,
                 computed_at: Time::from_seconds(1_795_267_190),
             }),

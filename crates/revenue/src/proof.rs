@@ -9,17 +9,21 @@ use crate::{
     tie_out::{MAX_DIFFERENCES, Sums, assemble},
 };
 use kit::{TenantId, Time};
+use std::time::Duration;
 use store::{StoreError, Tx};
 
 /// Converted facts read at once, so that memory stays flat.
 const CONVERTED_STEP: u32 = 5_000;
 const LIMIT: u32 = 100;
+/// No event tells of balance transactions; they are listed some time after the payment, a quarter of an hour at most.
+const AWAITED_FOR: Duration = Duration::from_secs(15 * 60);
 
 /// The proof of everything in the transaction's sight.
 pub(crate) async fn tie_out(tx: &mut Tx, tenant: TenantId, now: Time) -> Result<TieOut, RevenueError> {
     proof::freeze(tx).await?;
+    let awaited_since = now - AWAITED_FOR;
     let sums = Sums {
-        facts: proof::fact_sums(tx, tenant).await?,
+        facts: proof::fact_sums(tx, tenant, awaited_since).await?,
         movements: proof::movement_sums(tx, tenant).await?,
         totals: daily::totals(tx, tenant).await?,
     };
@@ -38,11 +42,15 @@ pub(crate) async fn tie_out(tx: &mut Tx, tenant: TenantId, now: Time) -> Result<
         listed.add(
             DifferenceKind::BalanceTransactionMissing,
             counts.missing,
-            proof::unmatched(tx, tenant, LIMIT).await?,
+            proof::unmatched(tx, tenant, awaited_since, LIMIT).await?,
         )?;
     }
     if counts.not_booked > 0 {
-        listed.add(DifferenceKind::NotBooked, counts.not_booked, proof::unbooked(tx, tenant, LIMIT).await?)?;
+        listed.add(
+            DifferenceKind::NotBooked,
+            counts.not_booked,
+            proof::unbooked(tx, tenant, awaited_since, LIMIT).await?,
+        )?;
     }
     if counts.crooked > 0 {
         listed.add(DifferenceKind::FeesDoNotAddUp, counts.crooked, proof::crooked(tx, tenant, LIMIT).await?)?;
@@ -57,6 +65,7 @@ pub(crate) async fn tie_out(tx: &mut Tx, tenant: TenantId, now: Time) -> Result<
         differences: listed.differences,
         difference_count: listed.count,
         facts: assembled.facts,
+        awaited: counts.awaited,
         balance_transactions: assembled.balance_transactions,
         computed_at: now,
     })

@@ -28,6 +28,8 @@ pub struct TieOut {
     pub difference_count: i64,
     /// How many facts were held against balance transactions.
     pub facts: i64,
+    /// How many facts are so new that their balance transactions were not read yet; they are on neither side.
+    pub awaited: i64,
     /// How many balance transactions there are.
     pub balance_transactions: i64,
     /// When this was computed.
@@ -213,6 +215,7 @@ pub(crate) struct Sums {
 /// How many single rows do not agree, by kind; each kind above zero has its rows read and listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
+    pub(crate) awaited: i64,
     pub(crate) not_booked: i64,
     pub(crate) missing: i64,
     pub(crate) differing: i64,
@@ -254,6 +257,12 @@ pub(crate) fn assemble(sums: &Sums) -> Result<Assembled, String> {
             Section::Payouts => {}
         }
         match &sum.settled {
+            None if sum.recent => {
+                // Its balance transaction is on its way: it stands on neither side until then.
+                counts.awaited += sum.count;
+                facts -= sum.count;
+                continue;
+            }
             None if sum.unbooked => counts.not_booked += sum.count,
             None => counts.missing += sum.count,
             Some(settled) => {

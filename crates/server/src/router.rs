@@ -27,9 +27,10 @@ pub struct RequestId(pub String);
 pub fn router(base: &Base, identity: &Identity, slices: &mut [Slice], stopping: CancellationToken) -> Router {
     let mut nav: Vec<NavItem> = slices.iter_mut().flat_map(|slice| std::mem::take(&mut slice.nav)).collect();
     nav.sort_by_key(|item| item.order);
-    let mut routes = Router::new();
+    let (mut routes, mut open_routes) = (Router::new(), health::routes(base.clone(), stopping));
     for slice in slices {
         routes = routes.merge(std::mem::take(&mut slice.routes));
+        open_routes = open_routes.merge(std::mem::take(&mut slice.open_routes));
     }
     let routes = routes
         .merge(ui::assets_router())
@@ -40,7 +41,7 @@ pub fn router(base: &Base, identity: &Identity, slices: &mut [Slice], stopping: 
         .layer(middleware::from_fn_with_state(identity.clone(), identity::layer))
         .layer(Extension(Arc::new(nav)))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .merge(health::routes(base.clone(), stopping))
+        .merge(open_routes)
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(base.clone(), common));
     // Spellings are changed before a route is looked up, so this stands outside of the router.

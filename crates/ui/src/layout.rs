@@ -223,7 +223,7 @@ impl<'a> Page<'a> {
                     }
                     h1 { (self.title) }
                     @if let Some((tone, sentence)) = &self.state {
-                        p.state.(tone.class()) { (tone.sign()) span { (sentence) } }
+                        p id=(crate::live::STATE) data-live-part { (crate::live::state_line(*tone, sentence)) }
                     }
                 }
                 @if self.action.is_some() || self.live.is_some() {

@@ -1,5 +1,6 @@
 //! Live parts: what a page's event stream sends, and how a page marks what it replaces.
 
+use crate::component::Tone;
 use maud::{Markup, PreEscaped, html};
 use serde::Serialize;
 
@@ -21,6 +22,21 @@ impl LiveUpdate {
     pub fn new(id: impl Into<String>, inside: impl maud::Render) -> LiveUpdate {
         LiveUpdate { id: id.into(), html: inside.render().into_string() }
     }
+}
+
+/// Id of the sentence of state under a page's title: a part that every page with one has.
+pub const STATE: &str = "page-state";
+
+impl LiveUpdate {
+    /// A new sentence of state under the page's title, with its sign.
+    pub fn state(tone: Tone, sentence: impl maud::Render) -> LiveUpdate {
+        LiveUpdate::new(STATE, state_line(tone, &sentence.render()))
+    }
+}
+
+/// The sentence of state as it stands in a page's head.
+pub(crate) fn state_line(tone: Tone, sentence: &Markup) -> Markup {
+    html! { span.state.(tone.class()) { (tone.sign()) span { (sentence) } } }
 }
 
 /// A part of a page that its event stream may replace. `inside` is also what a [`LiveUpdate`] for `id` carries.

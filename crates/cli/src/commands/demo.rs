@@ -301,7 +301,7 @@ async fn summarize(
         "revenue": revenue,
         "tie_out": {
             "balanced": tie_out.difference_count == 0, "differences": tie_out.difference_count,
-            "facts": tie_out.facts, "balance_transactions": tie_out.balance_transactions,
+            "facts": tie_out.facts, "awaited": tie_out.awaited, "balance_transactions": tie_out.balance_transactions,
         },
         "seconds": (took.as_secs_f64() * 1_000.0).round() / 1_000.0,
     }))

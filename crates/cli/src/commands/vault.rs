@@ -57,9 +57,7 @@ impl NewKey {
 impl Rotate {
     async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let report = match Target::find(settings).await? {
-            Target::Node(node) => {
-                node.send(reqwest::Method::POST, "/v1/vault/rotate", Environment::Test, None).await?
-            }
+            Target::Node(node) => node.send(reqwest::Method::POST, "/v1/vault/rotate", Environment::Test, None).await?,
             Target::Here(parts) => {
                 let bar = output::bar(0, "secrets");
                 let report = parts
@@ -89,7 +87,8 @@ impl Rotate {
             0 => Ok(()),
             refused => {
                 let what = format!("{} secrets could not be opened and stay as they were", output::count(refused));
-                let to_do = "Put the key back that the code names as unknown; connect again with the key of what is corrupt.";
+                let to_do =
+                    "Put the key back that the code names as unknown; connect again with the key of what is corrupt.";
                 Err(Failure::new(1, "secrets_refused", what, to_do))
             }
         }

@@ -165,7 +165,7 @@ async fn either_secret_serves_while_one_is_rolled(stage: Stage) {
 
     let rolling = InboxOptions { global_secret: Some(Secret::from("whsec_a, whsec_b")), ..InboxOptions::default() };
     let inbox = inbox::Inbox::new(crate::world::base(&world.stage), world.vault.clone(), rolling);
-    let router = inbox::slice(&inbox, world.sink.clone()).routes;
+    let router = inbox::slice(&inbox, world.sink.clone()).open_routes;
     for secret in ["whsec_a", "whsec_b"] {
         signed("/webhooks/stripe", &event(secret), &[secret], world.stage.now()).send(&router).await.expect(200);
     }
@@ -211,12 +211,12 @@ async fn an_event_without_account_is_the_platform_s_own(stage: Stage) {
         ..InboxOptions::default()
     };
     let inbox = inbox::Inbox::new(crate::world::base(&stage), alone.vault.clone(), options);
-    let router = inbox::slice(&inbox, alone.sink.clone()).routes;
+    let router = inbox::slice(&inbox, alone.sink.clone()).open_routes;
     signed("/webhooks/stripe", &event("evt_3"), &[GLOBAL], stage.now()).send(&router).await.expect(200);
     assert_eq!(alone.inbox.event(TEST, "evt_3").await.unwrap().summary.connection_id, second.id);
 
     let none = inbox::Inbox::new(crate::world::base(&stage), alone.vault.clone(), InboxOptions::default());
-    let router = inbox::slice(&none, alone.sink.clone()).routes;
+    let router = inbox::slice(&none, alone.sink.clone()).open_routes;
     let answer = signed("/webhooks/stripe", &event("evt_4"), &[GLOBAL], stage.now()).send(&router).await;
     answer.expect_problem(404, "webhook_secret_missing");
 }

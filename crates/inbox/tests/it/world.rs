@@ -72,7 +72,10 @@ pub(crate) async fn connect(
 
 impl World {
     pub(crate) fn router(&self) -> Router {
-        inbox::slice(&self.inbox, self.sink.clone()).routes
+        {
+            let slice = inbox::slice(&self.inbox, self.sink.clone());
+            slice.routes.merge(slice.open_routes)
+        }
     }
 
     /// Delivers to the connection's own address, signed now.

@@ -1,6 +1,6 @@
 //! What the tie-out holds against each other, summed up by the database; single rows only where they do not agree.
 
-use kit::TenantId;
+use kit::{TenantId, Time};
 use store::{Tx, q, sql};
 
 /// Facts of one kind with what their balance transactions say, together.
@@ -14,6 +14,8 @@ pub(crate) struct FactSum {
     pub(crate) category: Option<String>,
     /// They name no balance transaction.
     pub(crate) unbooked: bool,
+    /// They happened so lately that their balance transaction need not be mirrored yet.
+    pub(crate) recent: bool,
     pub(crate) count: i64,
     pub(crate) fact_minor: i64,
     pub(crate) balance_minor: i64,
@@ -28,18 +30,21 @@ pub(crate) async fn freeze(tx: &mut Tx) -> store::Result<()> {
     Ok(())
 }
 
-pub(crate) async fn fact_sums(tx: &mut Tx, tenant: TenantId) -> store::Result<Vec<FactSum>> {
+/// `awaited_since`: facts from then on may still wait for their balance transaction.
+pub(crate) async fn fact_sums(tx: &mut Tx, tenant: TenantId, awaited_since: Time) -> store::Result<Vec<FactSum>> {
     q(sql!(
-        "SELECT f.kind, f.currency, b.currency AS settled, b.category, f.balance_transaction_id IS NULL AS unbooked, count(*) AS count,
+        "SELECT f.kind, f.currency, b.currency AS settled, b.category, f.balance_transaction_id IS NULL AS unbooked,
+            b.id IS NULL AND f.occurred_at >= $2 AS recent, count(*) AS count,
             CAST(sum(f.amount_minor) AS BIGINT) AS fact_minor, CAST(coalesce(sum(b.amount_minor), 0) AS BIGINT) AS balance_minor,
             CAST(sum(CASE WHEN b.currency = f.currency AND b.amount_minor <> f.amount_minor THEN 1 ELSE 0 END) AS BIGINT) AS differing
          FROM revenue_facts f LEFT JOIN revenue_balance_transactions b
             ON b.tenant_id = $1 AND b.account_id = f.account_id AND b.id = f.balance_transaction_id
          WHERE f.tenant_id = $1
-         GROUP BY f.kind, f.currency, b.currency, b.category, f.balance_transaction_id IS NULL
+         GROUP BY f.kind, f.currency, b.currency, b.category, f.balance_transaction_id IS NULL, b.id IS NULL AND f.occurred_at >= $2
          ORDER BY 1, 2, 3, 4, 5 LIMIT 10000"
     ))
     .bind(tenant)
+    .bind(awaited_since)
     .all(tx)
     .await
 }
@@ -80,28 +85,31 @@ pub(crate) struct Pair {
 }
 
 /// Facts that name no balance transaction.
-pub(crate) async fn unbooked(tx: &mut Tx, tenant: TenantId, limit: u32) -> store::Result<Vec<Pair>> {
+pub(crate) async fn unbooked(tx: &mut Tx, tenant: TenantId, before: Time, limit: u32) -> store::Result<Vec<Pair>> {
     q(sql!(
         "SELECT object_id, balance_transaction_id, currency, amount_minor AS fact_minor, CAST(NULL AS BIGINT) AS balance_minor
-         FROM revenue_facts WHERE tenant_id = $1 AND balance_transaction_id IS NULL ORDER BY occurred_at DESC, fact_id LIMIT $2"
+         FROM revenue_facts WHERE tenant_id = $1 AND balance_transaction_id IS NULL AND occurred_at < $3
+         ORDER BY occurred_at DESC, fact_id LIMIT $2"
     ))
     .bind(tenant)
     .bind(limit)
+    .bind(before)
     .all(tx)
     .await
 }
 
 /// Facts whose balance transaction is not mirrored.
-pub(crate) async fn unmatched(tx: &mut Tx, tenant: TenantId, limit: u32) -> store::Result<Vec<Pair>> {
+pub(crate) async fn unmatched(tx: &mut Tx, tenant: TenantId, before: Time, limit: u32) -> store::Result<Vec<Pair>> {
     q(sql!(
         "SELECT f.object_id, f.balance_transaction_id, f.currency, f.amount_minor AS fact_minor, CAST(NULL AS BIGINT) AS balance_minor
          FROM revenue_facts f LEFT JOIN revenue_balance_transactions b
             ON b.tenant_id = $1 AND b.account_id = f.account_id AND b.id = f.balance_transaction_id
-         WHERE f.tenant_id = $1 AND f.balance_transaction_id IS NOT NULL AND b.id IS NULL
+         WHERE f.tenant_id = $1 AND f.balance_transaction_id IS NOT NULL AND b.id IS NULL AND f.occurred_at < $3
          ORDER BY f.occurred_at DESC, f.fact_id LIMIT $2"
     ))
     .bind(tenant)
     .bind(limit)
+    .bind(before)
     .all(tx)
     .await
 }
