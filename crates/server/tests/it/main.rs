@@ -5,6 +5,8 @@
 
 mod addresses;
 mod bad_input;
+mod browser;
+mod chromium;
 mod first_sync;
 mod ground;
 mod nodes;

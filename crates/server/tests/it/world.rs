@@ -349,6 +349,7 @@ impl World {
             tie_out.differences,
             tie_out.rows
         );
+        assert_eq!(tie_out.awaited, 0, "everything is booked");
         for (currency, settled) in &books.settled {
             let Some(row) = tie_out.rows.iter().find(|row| row.currency.code().eq_ignore_ascii_case(currency)) else {
                 panic!("no row of the tie-out is in {currency}");
