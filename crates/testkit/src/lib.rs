@@ -15,6 +15,7 @@
 
 #![expect(clippy::print_stderr, reason = "what a failed test says goes where the test's own words go")]
 
+pub mod behind;
 pub mod call;
 pub mod logs;
 mod postgres;

@@ -5,9 +5,8 @@ use kit::{ExposeSecret, Secret};
 use platform::config::Config;
 use serde_json::{Value, json};
 use server::StartError;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use std::{path::Path, process::Command};
-use testkit::{Answer, Engine, Stage, on_both_engines, run, wait_for};
+use testkit::{Answer, Engine, Stage, behind, on_both_engines, run, wait_for};
 
 on_both_engines!(
     a_damaged_secret_stops_only_its_connection,
@@ -15,38 +14,6 @@ on_both_engines!(
     a_port_in_use_is_told_before_anything_is_touched,
     what_an_account_leaves_is_erased_when_asked,
 );
-
-/// Runs a statement behind the program's back.
-async fn behind_its_back(world: &World, statement: &str) {
-    let statement = AssertSqlSafe(statement.to_owned());
-    match world.engine {
-        Engine::Sqlite => {
-            let mut connection = SqliteConnection::connect(&world.url).await.unwrap();
-            connection.execute(statement).await.unwrap();
-            connection.close().await.unwrap();
-        }
-        Engine::Postgres => {
-            let mut connection = PgConnection::connect(&world.url).await.unwrap();
-            connection.execute(statement).await.unwrap();
-            connection.close().await.unwrap();
-        }
-    }
-}
-
-/// A number that the database knows and the program does not tell.
-async fn looked_up(world: &World, question: &str) -> i64 {
-    let question = AssertSqlSafe(question.to_owned());
-    match world.engine {
-        Engine::Sqlite => {
-            let mut connection = SqliteConnection::connect(&world.url).await.unwrap();
-            sqlx::query_scalar(question).fetch_one(&mut connection).await.unwrap()
-        }
-        Engine::Postgres => {
-            let mut connection = PgConnection::connect(&world.url).await.unwrap();
-            sqlx::query_scalar(question).fetch_one(&mut connection).await.unwrap()
-        }
-    }
-}
 
 fn event(number: usize, filling: usize) -> String {
     let created = testkit::START.seconds();
@@ -93,8 +60,9 @@ async fn a_damaged_secret_stops_only_its_connection(stage: Stage) {
         Engine::Sqlite => "x'00'",
         Engine::Postgres => "'\\x00'::bytea",
     };
-    let statement = format!("UPDATE vault_secrets SET sealed = sealed || {alter} WHERE owner_id = '{damaged}'");
-    behind_its_back(&world, &statement).await;
+    let secrets = "vault_secrets";
+    let statement = format!("UPDATE {secrets} SET sealed = sealed || {alter} WHERE owner_id = '{damaged}'");
+    behind::execute(&world.url, &statement).await;
     world.start_node().await;
 
     let answer = world.post(&format!("/v1/connections/{damaged}/test"), &json!({})).await;
@@ -126,9 +94,9 @@ async fn a_database_that_is_newer_than_the_program_is_left_alone(stage: Stage) {
     let newer = "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)
                  SELECT 9999, 'of the future', installed_on, success, checksum, execution_time
                  FROM _sqlx_migrations WHERE version = 1";
-    behind_its_back(&world, newer).await;
+    behind::execute(&world.url, newer).await;
     refused(world.another(&world.config).await, "database_newer");
-    behind_its_back(&world, "DELETE FROM _sqlx_migrations WHERE version = 9999").await;
+    behind::execute(&world.url, "DELETE FROM _sqlx_migrations WHERE version = 9999").await;
     world.start_node().await;
     world.stop_node().await;
 }
@@ -157,13 +125,16 @@ async fn what_an_account_leaves_is_erased_when_asked(stage: Stage) {
     let tables =
         ["mirror_objects", "mirror_counts", "inbox_events", "inbox_payloads", "revenue_facts", "revenue_daily"];
     for table in tables {
-        assert!(looked_up(&world, &format!("SELECT count(*) FROM {table}")).await > 0, "{table} holds something");
+        assert!(
+            behind::number(&world.url, &format!("SELECT count(*) FROM {table}")).await > 0,
+            "{table} holds something"
+        );
     }
     let request = world.request("DELETE", &format!("/v1/connections/{connection}?data=erase")).bearer_auth(TOKEN);
     world.send(request).await.expect(200);
     for table in tables {
         wait_for(table, || async {
-            (looked_up(&world, &format!("SELECT count(*) FROM {table}")).await == 0).then_some(())
+            (behind::number(&world.url, &format!("SELECT count(*) FROM {table}")).await == 0).then_some(())
         })
         .await;
     }
@@ -182,12 +153,12 @@ async fn gone_and_back(stage: Stage) {
     let connection = connect(&world, &world.stripe.secret_key(), SECRETS[0]).await;
     let (server, database) = world.url.rsplit_once('/').unwrap();
     let database = database.split('?').next().unwrap().to_owned();
-    let mut server = PgConnection::connect(&format!("{server}/postgres")).await.unwrap();
+    let server = format!("{server}/postgres");
     for statement in [
         format!("ALTER DATABASE {database} ALLOW_CONNECTIONS false"),
         format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"),
     ] {
-        server.execute(AssertSqlSafe(statement)).await.unwrap();
+        behind::execute(&server, &statement).await;
     }
     // Which pool notices first is chance; soon all have.
     for number in 0..3 {
@@ -198,7 +169,7 @@ async fn gone_and_back(stage: Stage) {
     assert!(!answer["what_to_do"].as_str().unwrap().is_empty());
     world.send(world.request("GET", "/healthz")).await.expect(200);
 
-    server.execute(AssertSqlSafe(format!("ALTER DATABASE {database} ALLOW_CONNECTIONS true"))).await.unwrap();
+    behind::execute(&server, &format!("ALTER DATABASE {database} ALLOW_CONNECTIONS true")).await;
     wait_for("the node to be ready again", || async {
         (world.send(world.request("GET", "/readyz")).await.status == 200).then_some(())
     })
