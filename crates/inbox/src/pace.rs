@@ -20,7 +20,7 @@ pub const MIN_BATCH: u32 = 8;
 /// take, of which it can also meet the commit before it.
 pub const WRITER_BUDGET: Duration = Duration::from_millis(3);
 /// With more deliveries than this waiting, the processor steps back.
-pub const PRESSURE: usize = 96;
+pub const PRESSURE: usize = 24;
 /// For how long at most: events must not wait for ever behind newer ones.
 pub const LONGEST_YIELD: Duration = Duration::from_millis(200);
 

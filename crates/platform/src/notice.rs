@@ -82,6 +82,17 @@ pub async fn publish(
     Ok(id)
 }
 
+/// What a tenant's notices of a topic are about, the oldest first; at most ten thousand.
+pub async fn subjects(tx: &mut TenantTx, topic: &str) -> store::Result<Vec<String>> {
+    let rows: Vec<(String,)> =
+        q(sql!("SELECT subject FROM notices WHERE tenant_id = $1 AND topic = $2 ORDER BY id LIMIT 10000"))
+            .bind(tx.tenant())
+            .bind(topic)
+            .all(tx)
+            .await?;
+    Ok(rows.into_iter().map(|(subject,)| subject).collect())
+}
+
 /// The kind of job that hands notices to `subscribers`.
 pub fn delivery(subscribers: Vec<Subscriber>) -> JobKind {
     let subscribers = Arc::new(subscribers);

@@ -1,6 +1,6 @@
 //! Work in the background: what days' charges were for is drawn from their rows again after they changed.
 
-use crate::{Revenue, revenue::REFRESH_DAYS, store::dimensions};
+use crate::{Revenue, store::dimensions};
 use platform::{Base, JobError, JobKind, JobRun, NewJob, job};
 use std::time::Duration;
 use store::TenantTx;
@@ -8,7 +8,9 @@ use store::TenantTx;
 /// The job's kind. Its payload is empty: it looks for stale days itself.
 const REFRESH: &str = "revenue.refresh";
 /// How long changes are gathered before the job looks: figures are right without it, only slower to read.
-const GATHER: Duration = Duration::from_secs(10);
+const GATHER: Duration = Duration::from_secs(30);
+/// Days drawn in one transaction. On SQLite nothing is acknowledged meanwhile, so a step must be over within milliseconds.
+const DAYS_AT_ONCE: u32 = 4;
 
 /// Has stale days drawn again soon; at most one such job of a tenant waits.
 pub(crate) async fn enqueue_refresh(tx: &mut TenantTx, base: &Base) -> store::Result<()> {
@@ -24,12 +26,15 @@ pub(crate) fn kinds(revenue: &Revenue) -> Vec<JobKind> {
     vec![JobKind::new(REFRESH, move |run| refresh(revenue.clone(), run)).concurrency(1)]
 }
 
+/// Draws the days that are over. The present day changes with every sale: drawing it again and again would cost by the
+/// square of its sales, and it is drawn from its rows on reading anyway.
 async fn refresh(revenue: Revenue, run: JobRun) -> Result<(), JobError> {
     let tenant = run.tenant()?;
+    let today = run.base.now().utc_day();
     loop {
         let mut tx = revenue.base().store.begin(tenant).await?;
         run.hold(&mut tx).await?;
-        if dimensions::refresh_step(&mut tx, tenant, REFRESH_DAYS).await? == 0 {
+        if dimensions::refresh_step(&mut tx, tenant, today, DAYS_AT_ONCE).await? == 0 {
             run.finish(&mut tx).await?;
             tx.commit().await?;
             return Ok(());

@@ -166,7 +166,7 @@ impl Revenue {
     pub async fn refresh(&self, tenant: TenantId) -> Result<(), RevenueError> {
         loop {
             let mut tx = self.base.store.begin(tenant).await?;
-            let drawn = dimensions::refresh_step(&mut tx, tenant, REFRESH_DAYS).await?;
+            let drawn = dimensions::refresh_step(&mut tx, tenant, i64::MAX, REFRESH_DAYS).await?;
             tx.commit().await?;
             if drawn == 0 {
                 return Ok(());

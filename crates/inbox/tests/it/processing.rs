@@ -144,13 +144,7 @@ async fn a_failed_event_is_tried_for_a_day_then_kept_as_dead(stage: Stage) {
 
 async fn notices(world: &World, topic: &'static str) -> Vec<String> {
     let mut tx = world.stage.store.read(TEST).await.unwrap();
-    let rows: Vec<(String,)> = q(sql!("SELECT subject FROM notices WHERE tenant_id = $1 AND topic = $2"))
-        .bind(TEST)
-        .bind(topic)
-        .all(&mut tx)
-        .await
-        .unwrap();
-    rows.into_iter().map(|row| row.0).collect()
+    platform::notice::subjects(&mut tx, topic).await.unwrap()
 }
 
 async fn what_no_try_can_help_is_given_up_at_once(stage: Stage) {

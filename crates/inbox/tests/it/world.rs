@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use axum::Router;
 use inbox::{EventSink, Inbox, InboxOptions, SinkError, StoredEvent};
 use kit::{Environment, Secret, TenantId, Time};
-use platform::Base;
+use platform::{Base, notice};
 use std::sync::{Arc, Mutex, PoisonError};
-use store::{TenantTx, q, sql};
+use store::TenantTx;
 use stripe::signature;
 use testkit::{Answer, Call, Stage};
 use vault::{Connection, Keyring, NewConnection, Vault};
@@ -34,8 +34,9 @@ pub(crate) async fn world_with(stage: Stage, options: InboxOptions) -> World {
     let keyring = Keyring::parse(&Keyring::generate_entry(stage.now(), &*stage.randomness)).unwrap();
     let vault = Vault::open(base.clone(), keyring);
     let connection = connect(&vault, &stage, TEST, Environment::Test, "acct_1", Some(SECRET)).await;
-    let inbox = Inbox::new(base, vault.clone(), options);
-    World { stage, vault, inbox, sink: Arc::default(), connection }
+    let inbox = Inbox::new(base.clone(), vault.clone(), options);
+    let sink = Noting::new(base);
+    World { stage, vault, inbox, sink, connection }
 }
 
 pub(crate) fn base(stage: &Stage) -> Base {
@@ -96,11 +97,8 @@ impl World {
     /// How many effects of the sink were committed for a tenant.
     pub(crate) async fn effects(&self, tenant: TenantId) -> i64 {
         let mut tx = self.stage.store.read(tenant).await.unwrap();
-        q(sql!("SELECT count(*) FROM notices WHERE tenant_id = $1 AND topic = 'test.effect'"))
-            .bind(tenant)
-            .scalar(&mut tx)
-            .await
-            .unwrap()
+        let subjects = notice::subjects(&mut tx, "test.effect").await.unwrap();
+        i64::try_from(subjects.len()).unwrap()
     }
 }
 
@@ -128,8 +126,9 @@ pub(crate) fn event_of(id: &str, event_type: &str, more: &str) -> String {
 }
 
 /// Notes what it absorbs, leaves an effect in the transaction, and fails as it is told.
-#[derive(Default)]
 pub(crate) struct Noting {
+    /// What notices are written with.
+    base: Base,
     /// Each call's event ids, also of calls that failed.
     pub(crate) calls: Mutex<Vec<Vec<String>>>,
     /// The last event as it was handed over.
@@ -142,6 +141,10 @@ pub(crate) struct Noting {
 pub(crate) type Fail = Box<dyn Fn(&StoredEvent) -> Option<SinkError> + Send>;
 
 impl Noting {
+    pub(crate) fn new(base: Base) -> Arc<Noting> {
+        Arc::new(Noting { base, calls: Mutex::default(), last: Mutex::default(), fail: Mutex::default() })
+    }
+
     pub(crate) fn fail_with(&self, fail: impl Fn(&StoredEvent) -> Option<SinkError> + Send + 'static) {
         *self.fail.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(fail));
     }
@@ -160,14 +163,8 @@ impl Noting {
 impl EventSink for Noting {
     async fn absorb(&self, tx: &mut TenantTx, events: &[StoredEvent]) -> Result<(), SinkError> {
         self.calls.lock().unwrap().push(events.iter().map(|event| event.event_id.clone()).collect());
-        for (position, event) in events.iter().enumerate() {
-            q(sql!("INSERT INTO notices (tenant_id, id, topic, subject, payload, created_at) VALUES ($1, $2, 'test.effect', $3, $4, 0)"))
-                .bind(tx.tenant())
-                .bind(format!("{}-{position}-{}", event.event_id, self.calls.lock().unwrap().len()))
-                .bind(event.event_id.as_str())
-                .bind(serde_json::json!({}))
-                .execute(tx)
-                .await?;
+        for event in events {
+            notice::publish(tx, &self.base, "test.effect", &event.event_id, serde_json::json!({})).await?;
             *self.last.lock().unwrap() = Some(event.clone());
             // One story's failure is a panic, which must not spoil the lock for the next event.
             let fail = self.fail.lock().unwrap_or_else(PoisonError::into_inner);
@@ -189,6 +186,6 @@ pub(crate) async fn reopened(stage: Stage, sink: Arc<Noting>) -> World {
     let mut tx = stage.store.read(TEST).await.unwrap();
     let connection = vault.connections(&mut tx).await.unwrap().remove(0);
     drop(tx);
-    let inbox = Inbox::new(base, vault.clone(), InboxOptions::default());
+    let inbox = Inbox::new(base.clone(), vault.clone(), InboxOptions::default());
     World { stage, vault, inbox, sink, connection }
 }

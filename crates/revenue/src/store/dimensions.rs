@@ -31,15 +31,22 @@ pub(crate) struct DayPart {
     pub(crate) row: DimensionRow,
 }
 
-/// Draws up to `most_days` stale days from their rows again and stores them; answers how many there were.
-pub(crate) async fn refresh_step(tx: &mut Tx, tenant: TenantId, most_days: u32) -> store::Result<usize> {
+/// Draws up to `most_days` stale days before `before_day` from their rows again and stores them; answers how many there
+/// were.
+pub(crate) async fn refresh_step(
+    tx: &mut Tx,
+    tenant: TenantId,
+    before_day: i64,
+    most_days: u32,
+) -> store::Result<usize> {
     // On PostgreSQL the rows are held from here on: whoever changes a day's facts waits, and marks it stale again after.
     let keys: Vec<DayKey> = q(sql!(
-        "SELECT day, currency, account_id FROM revenue_daily WHERE tenant_id = $1 AND dimensions_stale
+        "SELECT day, currency, account_id FROM revenue_daily WHERE tenant_id = $1 AND dimensions_stale AND day < $3
          ORDER BY day, currency, account_id LIMIT $2" pg " FOR UPDATE"
     ))
     .bind(tenant)
     .bind(most_days)
+    .bind(before_day)
     .all(tx)
     .await?;
     if keys.is_empty() {

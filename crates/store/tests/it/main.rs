@@ -1,5 +1,5 @@
 //! The store on both engines: isolation, grouping, wakes, migrations, and what refuses to open.
-#![expect(missing_docs, reason = "a test binary has no public items to document")]
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
 
 mod grouping;
 mod isolation;
