@@ -136,10 +136,10 @@ pub(crate) fn figures(moment: &Moment, currency: Currency, view: &View) -> Marku
             },
             view,
         )
-        .remark(html! {
+        .remark(html! { span {
             (count(moment.tie_out.balance_transactions, view)) " balance transactions"
             @if moment.tie_out.awaited > 0 { ", " (count(moment.tie_out.awaited, view)) " on their way" }
-        })
+        } })
         .href("/revenue#tie-out"),
     ])
 }

@@ -53,7 +53,8 @@ fn tone_of(state: &str) -> Tone {
 }
 
 fn plural(object_type: &str) -> String {
-    let name = ObjectKind::from_object_name(object_type).map_or(object_type, |kind| kind.plural());
+    let name =
+        ObjectKind::from_object_name(object_type).map_or(object_type, |kind| kind.plural()).replace(['_', '.'], " ");
     let mut letters = name.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
