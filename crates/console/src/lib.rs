@@ -1,6 +1,6 @@
 //! Pages that cross slices: the overview.
 //!
-//! Read in this order: [`moment`] everything the overview shows, read once; [`overview`] how it looks; [`live`] how it
+//! Read in this order: `moment` everything the overview shows, read once; `overview` how it looks; `live` how it
 //! stays true while somebody looks.
 
 mod live;

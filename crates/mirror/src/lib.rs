@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`observation`] what is learned, [`order`](mod@order) which version is newer, [`projection`] what features
 //! make of it, [`absorb`] the door itself and [`door`] who comes in by it; then how the copy is filled and kept in step:
-//! [`sync`] jobs, [`range`] and [`backfill`] the full listing, [`incremental`] the event list, `reread` objects read
+//! [`sync`] jobs, [`range`] and `backfill` the full listing, `incremental` the event list, `reread` objects read
 //! again; [`progress`] how far a sync is; [`mirror`] the mirror as others hold it. The SQL is in `store`.
 
 pub mod absorb;

@@ -1,5 +1,5 @@
-//! Sync jobs: asked for, begun, carried on after a crash, ended. What is read is decided in [`crate::backfill`] and
-//! [`crate::incremental`].
+//! Sync jobs: asked for, begun, carried on after a crash, ended. What is read is decided in `backfill` and
+//! `incremental`.
 
 use crate::{
     Mirror, MirrorError, backfill, incremental, jobs,

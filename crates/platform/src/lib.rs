@@ -1,6 +1,6 @@
 //! What every slice stands on: durable jobs, schedule, notices, problems, configuration, telemetry.
 //!
-//! Read in this order: [`base`] what is handed around, [`slice`] what a feature gives the server, [`job`] and
+//! Read in this order: [`base`] what is handed around, [`slice`](mod@slice) what a feature gives the server, [`job`] and
 //! [`worker`] work that survives a crash, [`schedule`], [`notice`], [`problem`] errors as users meet them,
 //! [`idempotency`], [`config`], [`telemetry`].
 
