@@ -256,7 +256,7 @@ async fn open_sqlite(path: &Path, options: &StoreOptions) -> Result<Pools> {
         // SQLite ends a transaction by itself when the disk is full; the driver then believes for ever that it is still
         // open, and refuses to begin another (server/tests/it/ground.rs, a_full_disk_refuses_and_recovers).
         .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
-        .connect_with(connect.clone().pragma("cache_size", "-65536"))
+        .connect_with(connect.clone().pragma("cache_size", "-32768"))
         .await
         .map_err(at)?;
     let read = SqlitePoolOptions::new()
