@@ -1,4 +1,5 @@
-//! One account as this process calls it: its lanes, its breaker and its latest figures, on real time.
+//! One account as this process calls it: its lanes and its latest figures on real time, since pacing is about real load;
+//! its breaker on the clock, as jobs that are put off until it closes are.
 
 use crate::{
     BreakerOptions, GatewayError, Lane, LimitOptions,
@@ -6,7 +7,7 @@ use crate::{
     lanes::{Lanes, Turn},
     limits::{self, EndpointLimit, Micros, SlowDown, micros},
 };
-use kit::{Environment, Stopwatch};
+use kit::{Environment, SharedClock, Stopwatch, Time};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -27,6 +28,7 @@ pub(crate) struct Account {
     lanes: Option<Mutex<Driven>>,
     /// The line changed: somebody came, or a call ended.
     changed: Notify,
+    clock: SharedClock,
     breaker: Mutex<Breaker>,
     recent: Mutex<Recent>,
 }
@@ -51,7 +53,12 @@ impl Drop for Permit {
 }
 
 impl Account {
-    pub(crate) fn new(limits: Option<&LimitOptions>, breaker: BreakerOptions, environment: Environment) -> Account {
+    pub(crate) fn new(
+        limits: Option<&LimitOptions>,
+        breaker: BreakerOptions,
+        environment: Environment,
+        clock: SharedClock,
+    ) -> Account {
         let lanes = limits.map(|options| {
             let lanes = Lanes::new(options, limits::account_limit(options, environment));
             Mutex::new(Driven { lanes, is_driven: false })
@@ -60,6 +67,7 @@ impl Account {
             started: Stopwatch::start(),
             lanes,
             changed: Notify::new(),
+            clock,
             breaker: Mutex::new(Breaker::new(breaker)),
             recent: Mutex::default(),
         }
@@ -162,14 +170,28 @@ impl Account {
         }
     }
 
-    pub(crate) fn admit(&self) -> Admission {
-        self.breaker().admit(self.now())
+    /// The clock's time on the breaker's scale.
+    fn clock_micros(&self) -> Micros {
+        u64::try_from(self.clock.now().micros()).unwrap_or(0)
+    }
+
+    /// Whether a call may go; if not, when one may.
+    pub(crate) fn admit(&self) -> Result<(), Time> {
+        match self.breaker().admit(self.clock_micros()) {
+            Admission::Go | Admission::Probe => Ok(()),
+            Admission::Wait(until) => Err(time_of(until)),
+        }
+    }
+
+    /// Stripe has answered a call that did not go through this account's breaker.
+    pub(crate) fn heard(&self) {
+        self.breaker().succeeded(self.clock_micros());
     }
 
     /// Notes what became of a try, for the breaker and for the figures.
     pub(crate) fn note(&self, outcome: TryOutcome) {
-        let now = self.now();
         {
+            let now = self.clock_micros();
             let mut breaker = self.breaker();
             let before = breaker.state();
             if outcome == TryOutcome::Outage {
@@ -184,7 +206,7 @@ impl Account {
                 tracing::info!("Stripe answers again; calls of the account go on");
             }
         }
-        self.recent.lock().unwrap_or_else(PoisonError::into_inner).note(now, outcome);
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).note(self.now(), outcome);
     }
 
     pub(crate) fn figures(&self) -> Figures {
@@ -194,8 +216,13 @@ impl Account {
             None => (0, 0, 1.0),
         };
         let (calls, throttled) = self.recent.lock().unwrap_or_else(PoisonError::into_inner).last_minute(now);
-        Figures { breaker: self.breaker().state(), now, waiting, under_way, pace, calls, throttled }
+        Figures { breaker: self.breaker().state(), waiting, under_way, pace, calls, throttled }
     }
+}
+
+/// A time of the clock that was on the breaker's scale.
+pub(crate) fn time_of(micros: Micros) -> Time {
+    Time::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
 }
 
 /// What became of one try.
@@ -223,7 +250,6 @@ impl TryOutcome {
 /// Figures of one account.
 pub(crate) struct Figures {
     pub(crate) breaker: BreakerState,
-    pub(crate) now: Micros,
     pub(crate) waiting: usize,
     pub(crate) under_way: usize,
     pub(crate) pace: f64,

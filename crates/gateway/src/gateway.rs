@@ -3,7 +3,6 @@
 use crate::{
     GatewayError, GatewayOptions,
     account::{Account, AccountKey, TryOutcome},
-    breaker::Admission,
     handler::{ObservedReplies, ReplyHandler},
     limits,
     locks::{ObjectLocks, object_of},
@@ -245,7 +244,8 @@ impl Gateway {
             accounts.retain(|_, account| Arc::strong_count(account) > 1);
         }
         let options = &self.inner.options;
-        let account = Arc::new(Account::new(options.limits.as_ref(), options.breaker, key.environment));
+        let clock = self.inner.base.clock.clone();
+        let account = Arc::new(Account::new(options.limits.as_ref(), options.breaker, key.environment, clock));
         accounts.insert(key.clone(), Arc::clone(&account));
         account
     }
@@ -346,17 +346,14 @@ impl Gateway {
 
     /// Interactive calls fail fast while the breaker is open; background ones wait a while first.
     async fn wait_for_breaker(&self, account: &Account, lane: Lane) -> Result<(), GatewayError> {
-        let waited = Stopwatch::start();
+        let base = &self.inner.base;
+        let patient_until = base.now() + self.inner.options.patience.background;
         loop {
-            let until = match account.admit() {
-                Admission::Go | Admission::Probe => return Ok(()),
-                Admission::Wait(until) => until,
-            };
-            let wait = Duration::from_micros(until.saturating_sub(account.now()));
-            if lane == Lane::Interactive || waited.elapsed() + wait > self.inner.options.patience.background {
-                return Err(GatewayError::Paused { until: self.inner.base.now() + wait });
+            let Err(until) = account.admit() else { return Ok(()) };
+            if lane == Lane::Interactive || until > patient_until {
+                return Err(GatewayError::Paused { until });
             }
-            kit::clock::pause(wait).await;
+            base.clock.sleep_until(until).await;
         }
     }
 

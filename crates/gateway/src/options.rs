@@ -112,13 +112,17 @@ impl Default for RetryOptions {
 pub struct BreakerOptions {
     /// Failures within `window` that it takes.
     pub failures: usize,
+    /// Failures in a row that it takes, however far apart: calls that hang until their time is up fail too slowly to
+    /// fill a window.
+    pub failures_in_a_row: usize,
     /// Share of calls within `window` that must have failed, in percent; more than this opens it.
     pub failed_percent: usize,
     /// How far back is looked.
     pub window: Duration,
     /// How long it stays open the first time; doubles with each failed probe.
     pub open_first: Duration,
-    /// Longest time it stays open.
+    /// Longest time it stays open: what a long outage costs in calls against what is lost after its end. A person who tests
+    /// the connection need not wait for it: that goes by a breaker of its own, and closes this one.
     pub open_most: Duration,
 }
 
@@ -126,10 +130,11 @@ impl Default for BreakerOptions {
     fn default() -> BreakerOptions {
         BreakerOptions {
             failures: 10,
+            failures_in_a_row: 5,
             failed_percent: 50,
             window: Duration::from_secs(30),
             open_first: Duration::from_secs(5),
-            open_most: Duration::from_secs(60),
+            open_most: Duration::from_secs(600),
         }
     }
 }

@@ -1,9 +1,8 @@
 //! How calls of an account go right now, for pages.
 
-use crate::{Gateway, breaker::BreakerState};
+use crate::{Gateway, account::time_of, breaker::BreakerState};
 use kit::Time;
 use serde::Serialize;
-use std::time::Duration;
 use vault::ConnectionId;
 
 /// How calls of a connection's account go right now, seen from this node.
@@ -45,10 +44,7 @@ impl Gateway {
         let breaker = match figures.breaker {
             BreakerState::Closed => BreakerView::Closed,
             BreakerState::HalfOpen => BreakerView::HalfOpen,
-            BreakerState::Open(until) => {
-                let wait = Duration::from_micros(until.saturating_sub(figures.now));
-                BreakerView::Open { until: self.inner.base.now() + wait }
-            }
+            BreakerState::Open(until) => BreakerView::Open { until: time_of(until) },
         };
         Some(AccountStatus {
             breaker,

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use kit::{TenantId, Time};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt, sync::Arc, time::Duration};
-use store::{StoreError, Tx, q, sql};
+use store::{StoreError, SystemTx, Tx, q, sql};
 
 kit::define_id!(
     /// A job.
@@ -82,6 +82,21 @@ pub async fn enqueue(tx: &mut Tx, base: &Base, job: NewJob) -> store::Result<Opt
         tx.wake(WAKE);
     }
     Ok((inserted == 1).then_some(id))
+}
+
+/// How many jobs can run now, and how many run: for whoever waits until work that is due is done.
+///
+/// # Errors
+/// Those of the database.
+pub async fn due_and_running(tx: &mut SystemTx, now: Time) -> store::Result<(i64, i64)> {
+    let counts: Option<(i64, i64)> = q(sql!(
+        "SELECT (SELECT count(*) FROM jobs WHERE state = 'ready' AND run_at <= $1),
+                (SELECT count(*) FROM jobs WHERE state = 'running')"
+    ))
+    .bind(now)
+    .optional(tx)
+    .await?;
+    Ok(counts.unwrap_or_default())
 }
 
 /// Why a job's run did not succeed, and whether another may.

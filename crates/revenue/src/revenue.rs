@@ -8,7 +8,7 @@ use crate::{
     store::{
         daily,
         dimensions::{self, DayPart},
-        rows,
+        rows, whole,
     },
 };
 use kit::{Currency, Stopwatch, TenantId, Time};
@@ -172,6 +172,17 @@ impl Revenue {
                 return Ok(());
             }
         }
+    }
+
+    /// Every row that figures are made of, as lines of text in a fixed order, without when they were written: two databases
+    /// that know the same of an account answer the same. Draws stale days again first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn rows(&self, tenant: TenantId) -> Result<Vec<String>, RevenueError> {
+        self.refresh(tenant).await?;
+        let mut tx = self.base.store.read(tenant).await?;
+        Ok(whole::lines(&mut tx, tenant).await?)
     }
 
     /// The proof, computed now from every row. For pages that are opened often see [`Revenue::tie_out_recent`].

@@ -288,6 +288,14 @@ impl Simulator {
         Ok(self.side(account, livemode)?.read().counts().map(|(object, count)| (object.to_owned(), count)).collect())
     }
 
+    /// Every object of one type that an account holds, as JSON, the oldest first: what a copy must be held against.
+    /// `object` is Stripe's word, as `charge` or `event`; none for a word that is not simulated.
+    pub fn objects(&self, account: &str, livemode: bool, object: &str) -> Result<Vec<String>, SimulatorError> {
+        let side = self.side(account, livemode)?;
+        let Some(kind) = Kind::of(object) else { return Ok(Vec::new()) };
+        Ok(side.read().table(kind).all().map(|text| text.to_string()).collect())
+    }
+
     /// Calls, refusals and deliveries so far, and objects of all accounts.
     pub fn stats(&self) -> Stats {
         let mut stats = self.inner.counters.read();

@@ -65,6 +65,17 @@ impl Simulator {
         }
     }
 
+    /// Does so many things that a business does, all in the present simulated second, and what has fallen due by then.
+    /// With a clock that is moved by hand the same calls make the same history, id by id.
+    pub fn live(&self, account: &str, livemode: bool, actions: u32) -> Result<(), SimulatorError> {
+        let side = self.side(account, livemode)?;
+        self.pass_time(&side);
+        for _ in 0..actions {
+            self.act(&side);
+        }
+        Ok(())
+    }
+
     /// Does one thing that a business does, chosen by chance.
     pub(crate) fn act(&self, side: &Arc<Side>) {
         let chance = self.inner.ids.below(1_000);

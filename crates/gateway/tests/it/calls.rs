@@ -7,7 +7,7 @@ use crate::{
 use gateway::{BreakerOptions, BreakerView, GatewayError, GatewayOptions, Lane, Patience};
 use std::{sync::Arc, time::Duration};
 use stripe::{ErrorClass, Request, api, request::Params};
-use testkit::{Stage, on_both_engines, wait_for};
+use testkit::{Stage, on_both_engines};
 use vault::{ConnectionState, Linked};
 
 on_both_engines!(
@@ -119,27 +119,40 @@ async fn a_write_needs_an_intent(stage: Stage) {
 }
 
 async fn the_breaker_stops_calls_and_lets_them_go_again(stage: Stage) {
-    let breaker = BreakerOptions {
-        failures: 4,
-        open_first: Duration::from_millis(100),
-        open_most: Duration::from_millis(200),
-        ..BreakerOptions::default()
-    };
-    let patience = Patience { background: Duration::from_secs(20), ..Patience::default() };
+    let breaker = BreakerOptions::default();
+    let patience = Patience { background: Duration::from_secs(6), ..Patience::default() };
     let (world, stripe, linked, _served) =
         stage_it(&stage, |at| GatewayOptions { breaker, patience, ..quick(at) }).await;
     stripe.always(Some(Turn::Refuse(500, error("x"))));
-    let failed = world.gateway.call(&linked, api::balance(), Lane::Interactive).await.unwrap_err();
-    assert_eq!(failed.code(), "stripe_failed");
-    // Opening, closing by a probe and opening again take turns; interactive calls meet it open soon.
-    let paused = wait_for("an interactive call that fails fast", || async {
-        let error = world.gateway.call(&linked, api::balance(), Lane::Interactive).await.unwrap_err();
-        matches!(error, GatewayError::Paused { .. }).then_some(error)
-    });
-    assert_eq!(paused.await.code(), "stripe_paused");
-    assert_ne!(world.gateway.status(&linked.connection.id).unwrap().breaker, BreakerView::Closed);
+    let call = async |lane| world.gateway.call(&linked, api::balance(), lane).await;
+    let opens_at = |seconds| stage.now() + Duration::from_secs(seconds);
+    // Four tries of one call, and the first of the next, which finds it open when it would try again.
+    assert_eq!(call(Lane::Interactive).await.unwrap_err().code(), "stripe_failed");
+    for _ in 0..10 {
+        let paused = call(Lane::Interactive).await.unwrap_err();
+        assert_eq!(paused.code(), "stripe_paused");
+        assert!(matches!(paused, GatewayError::Paused { until } if until == opens_at(5)), "{paused:?}");
+    }
+    assert_eq!(stripe.calls(), 5);
+    let status = || world.gateway.status(&linked.connection.id).unwrap().breaker;
+    assert_eq!(status(), BreakerView::Open { until: opens_at(5) });
+    // A probe, which fails; the next one is too far away for background work to wait.
+    stage.clock.advance(Duration::from_secs(5));
+    assert_eq!(call(Lane::Interactive).await.unwrap_err().code(), "stripe_paused");
+    assert_eq!(call(Lane::Background).await.unwrap_err().code(), "stripe_paused");
+    assert_eq!((stripe.calls(), status()), (6, BreakerView::Open { until: opens_at(10) }));
+    // Soon enough it waits, and goes when the time has come.
+    stage.clock.advance(Duration::from_secs(5));
     stripe.always(None);
-    world.gateway.call(&linked, api::balance(), Lane::Background).await.expect("background work waits for Stripe");
+    let waiting = {
+        let (gateway, linked) = (world.gateway.clone(), linked.clone());
+        tokio::spawn(async move { gateway.call(&linked, api::balance(), Lane::Background).await })
+    };
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    stage.clock.advance(Duration::from_secs(5));
+    waiting.await.unwrap().expect("background work waits for Stripe");
+    assert_eq!(stripe.calls(), 7);
     assert_eq!(world.gateway.status(&linked.connection.id).unwrap().breaker, BreakerView::Closed);
 }
 

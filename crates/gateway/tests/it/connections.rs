@@ -1,7 +1,7 @@
 //! Connections by API key, through HTTP against the simulator: each refusal has its own name.
 
 use crate::{OTHER_TENANT, TENANT, World, quick, scripted::Scripted};
-use gateway::{Gateway, GatewayOptions};
+use gateway::{BreakerOptions, Gateway, GatewayOptions, Lane};
 use kit::{Environment, ExposeSecret, Secret};
 use serde_json::{Value, json};
 use std::{
@@ -23,6 +23,7 @@ on_both_engines!(
     a_disconnected_account_leaves_nothing_at_stripe,
     an_endpoint_whose_answer_was_lost_is_made_anew,
     stripe_being_away_is_told_as_such,
+    a_good_test_ends_the_pause,
 );
 
 /// Every permission that a sync needs.
@@ -317,6 +318,26 @@ async fn an_endpoint_whose_answer_was_lost_is_made_anew(stage: Stage) {
     let linked = play.world.linked(&id).await;
     assert_eq!(linked.webhook_secrets.len(), 1);
     assert!(linked.connection.webhook_endpoint_id.is_some());
+}
+
+async fn a_good_test_ends_the_pause(stage: Stage) {
+    let mut stripe = SimulatedStripe::start(&stage).await;
+    let options = GatewayOptions { breaker: BreakerOptions::default(), ..quick(&stripe.base_url()) };
+    let world = World::new(&stage, options);
+    let key = stripe.secret_key();
+    let answer =
+        Call::post("/v1/connections").json(&json!({"api_key": key.expose_secret()})).send(&world.router()).await;
+    let id = ConnectionId::from_text(answer.expect(201).json::<Value>()["id"].as_str().unwrap());
+    stripe.go_away().await;
+    let linked = world.linked(&id).await;
+    for _ in 0..2 {
+        world.gateway.call(&linked, ::stripe::api::balance(), Lane::Interactive).await.unwrap_err();
+    }
+    stripe.come_back().await;
+    let paused = world.gateway.call(&linked, ::stripe::api::balance(), Lane::Interactive).await.unwrap_err();
+    assert_eq!(paused.code(), "stripe_paused");
+    world.gateway.test_connection(TENANT, &id).await.unwrap();
+    world.gateway.call(&linked, ::stripe::api::balance(), Lane::Interactive).await.unwrap();
 }
 
 async fn stripe_being_away_is_told_as_such(stage: Stage) {

@@ -42,7 +42,7 @@ fn quick(api_base: &str) -> GatewayOptions {
         limits: Some(LimitOptions { account_test: 1_000, endpoint: 1_000, ..LimitOptions::default() }),
         retries: RetryOptions { first: Duration::from_millis(2), most: Duration::from_millis(10) },
         patience: Patience { background: Duration::from_secs(5), ..Patience::default() },
-        breaker: BreakerOptions { failures: 50, ..BreakerOptions::default() },
+        breaker: BreakerOptions { failures: 50, failures_in_a_row: 50, ..BreakerOptions::default() },
         ..GatewayOptions::at(api_base)
     }
 }

@@ -4,3 +4,4 @@ pub(crate) mod daily;
 pub(crate) mod dimensions;
 pub(crate) mod proof;
 pub(crate) mod rows;
+pub(crate) mod whole;

@@ -1,6 +1,6 @@
 //! The generated business: it adds up, it repeats, it reads as it should.
 
-use crate::stage::{NOW, Stage};
+use crate::stage::{NOW, Stage, options};
 use serde_json::{Value, json};
 use simulator::{Business, Payouts, Settled};
 use std::collections::{BTreeMap, BTreeSet};
@@ -213,4 +213,23 @@ async fn traffic_keeps_coming_and_still_adds_up() {
         let events = stage.get(&format!("/v1/events?type={kind}&limit=50")).await.ok();
         assert!(!events["data"].as_array().unwrap().is_empty(), "{kind}");
     }
+}
+
+#[test]
+fn a_life_under_a_hand_moved_clock_repeats_id_by_id() {
+    let life = || {
+        let clock = kit::HandClock::at(kit::Time::from_seconds(NOW));
+        let simulator = simulator::Simulator::new(simulator::Options { clock: clock.shared(), ..options() });
+        let account = simulator.default_account().account_id;
+        simulator.generate(&account, &Business { customers: 5, charges: 20, ..small() }).unwrap();
+        for _ in 0..10 {
+            clock.advance(std::time::Duration::from_secs(86_400));
+            simulator.live(&account, false, 20).unwrap();
+        }
+        let kinds = ["charge", "customer", "refund", "payout", "event"];
+        kinds.map(|kind| simulator.objects(&account, false, kind).unwrap())
+    };
+    let (one, other) = (life(), life());
+    assert!(one[4].len() > 300 && one.iter().all(|kind| !kind.is_empty()), "{:?}", one.map(|kind| kind.len()));
+    assert_eq!(one, other);
 }
