@@ -4,6 +4,7 @@
 
 mod arrows;
 mod ci;
+mod clients;
 mod needs;
 mod packages;
 mod postgres;
@@ -40,6 +41,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<OsString>,
     },
+    /// Installs Stripe's official clients for the simulator's tests, into the target folder; names first what it installs.
+    Clients,
     /// Holds the crates' dependencies against the table of allowed arrows in ARCHITECTURE.md.
     Arrows,
     /// Packages that must not come in, not even behind another.
@@ -72,6 +75,7 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Ci { without_tests } => ci::run(&root, !without_tests),
         Command::Test { rest } => test::run(&root, &rest),
+        Command::Clients => clients::run(&root),
         Command::Arrows => arrows::run(&root),
         Command::Packages => packages::run(&root),
         Command::Tidy => tidy::run(&root),

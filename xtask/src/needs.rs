@@ -1,6 +1,6 @@
-//! What the tests need beside a Rust compiler: PostgreSQL and a browser. Named before anything is installed.
+//! What the tests need beside a Rust compiler: PostgreSQL, a browser, Node and Python. Named before anything is installed.
 
-use crate::process;
+use crate::{clients, process};
 use anyhow::{Result, bail};
 use std::{
     path::{Path, PathBuf},
@@ -21,15 +21,19 @@ const CHROMIUM_PROGRAMS: [&str; 3] = ["chromium", "chromium-browser", "google-ch
 
 /// Finds what the tests need and installs what is missing where that is allowed.
 ///
-/// Without PostgreSQL this is an error. Without a browser it is a warning: the tests that need one fail by themselves,
-/// and all the others still tell something.
-pub(crate) fn meet(postgres_wanted: bool) -> Result<Needs> {
+/// Without PostgreSQL this is an error. Without a browser, or Node and Python for Stripe's official clients, it is a
+/// warning: the tests that need them fail by themselves, and all the others still tell something.
+pub(crate) fn meet(postgres_wanted: bool, clients_wanted: bool) -> Result<Needs> {
     let mut packages = Vec::new();
     if postgres_wanted && postgres_folder().is_none() {
         packages.push("postgresql");
     }
     if chromium().is_none() {
         packages.push("chromium");
+    }
+    let found = |name: &str| search_path().any(|folder| folder.join(name).is_file());
+    if clients_wanted && !clients::PROGRAMS.iter().all(|name| found(name)) {
+        packages.extend(["nodejs", "npm", "python3", "python3-pip"]);
     }
     if !packages.is_empty() {
         if may_install() {

@@ -99,7 +99,7 @@ impl Drop for Postgres {
 
 /// `cargo xtask postgres`: a server for as long as somebody holds the terminal.
 pub(crate) fn hold(durable: bool) -> Result<()> {
-    let folder = needs::meet(true)?.postgres_folder.context("no PostgreSQL was found")?;
+    let folder = needs::meet(true, false)?.postgres_folder.context("no PostgreSQL was found")?;
     let server = Postgres::start(&folder, durable)?;
     println!("{}; it stops with Ctrl-C or at the end of input", server.describe());
     println!("export {}='{}'", crate::test::POSTGRES_URL, server.url());

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: what the tests need, then the tests.
 
-use crate::{needs, postgres::Postgres, process};
+use crate::{clients, needs, postgres::Postgres, process};
 use anyhow::{Context, Result};
 use std::{ffi::OsString, path::Path};
 
@@ -12,7 +12,15 @@ const CHROMIUM: &str = "BURSAR_TEST_CHROMIUM";
 /// Installs what is missing after naming it, starts a PostgreSQL unless one was given, and runs `cargo test`.
 pub(crate) fn run(root: &Path, rest: &[OsString]) -> Result<()> {
     let given_url = std::env::var(POSTGRES_URL).ok().filter(|url| !url.trim().is_empty());
-    let needs = needs::meet(given_url.is_none())?;
+    let arguments = cargo_arguments(rest);
+    let with_clients = tests_the_simulator(&arguments);
+    let needs = needs::meet(given_url.is_none(), with_clients)?;
+    if with_clients && let Err(error) = clients::install(root) {
+        // As with the browser: the tests that need them fail by themselves, and all the others still tell something.
+        println!(
+            "warning: Stripe's official clients could not be installed, and the tests with them will fail: {error:#}"
+        );
+    }
 
     // Lives until this function returns, however it returns; if this process is killed its keeper stops it.
     let own_server = match (&given_url, &needs.postgres_folder) {
@@ -29,7 +37,7 @@ pub(crate) fn run(root: &Path, rest: &[OsString]) -> Result<()> {
     }
 
     let mut tests = process::cargo(root);
-    tests.args(cargo_arguments(rest)).env(POSTGRES_URL, url);
+    tests.args(arguments).env(POSTGRES_URL, url);
     if let Some(chromium) = &needs.chromium {
         tests.env(CHROMIUM, chromium);
     }
@@ -62,6 +70,13 @@ fn cargo_arguments(rest: &[OsString]) -> Vec<OsString> {
     arguments
 }
 
+/// Whether the simulator's tests are among those that `cargo test` is asked for; they run Stripe's official clients.
+fn tests_the_simulator(arguments: &[OsString]) -> bool {
+    arguments.iter().any(|argument| {
+        argument.to_str().is_some_and(|argument| argument == "--workspace" || argument.ends_with("bursar-simulator"))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,5 +97,18 @@ mod tests {
         check("-pbursar-inbox duplicates", "test -pbursar-inbox duplicates");
         check("--package=bursar-inbox", "test --package=bursar-inbox");
         check("duplicates -- -p --nocapture", "test --workspace --no-fail-fast duplicates -- -p --nocapture");
+    }
+
+    #[test]
+    fn the_clients_are_wanted_where_the_simulator_is_tested() {
+        let check = |given: &str, expected: bool| {
+            let given: Vec<OsString> = given.split_whitespace().map(OsString::from).collect();
+            assert_eq!(tests_the_simulator(&cargo_arguments(&given)), expected, "{given:?}");
+        };
+        check("", true);
+        check("duplicates", true);
+        check("-p bursar-simulator", true);
+        check("-pbursar-simulator node", true);
+        check("-p bursar-inbox", false);
     }
 }

@@ -163,6 +163,7 @@ pub(super) fn succeed(maker: &mut Maker<'_>, payment: &Payment<'_>) -> String {
         terms,
         description: Some(payment.description),
         created: payment.at,
+        bypasses_pending: false,
     };
     let transaction = charge::settle(maker.book, &maker.ids, maker.now, &captured);
     let disputed_at = maker.chance(3).then(|| payment.at + DAY * (5 + i64::try_from(maker.ids.below(35)).unwrap_or(0)));

@@ -143,6 +143,11 @@ pub(crate) fn behaviour(last4: &str) -> Behaviour {
     CARDS.iter().find(|card| card.last4() == last4).map_or(Pays, |card| card.behaviour)
 }
 
+/// Whether the money of this card skips the days of waiting (Stripe's card for trying out payouts).
+pub(crate) fn bypasses_pending(last4: &str) -> bool {
+    by_word("pm_card_bypassPending").is_some_and(|card| card.last4() == last4)
+}
+
 /// Refuses a card that is not one of the test cards.
 pub(crate) fn named(word: &str, param: &str) -> Result<&'static Card, Refusal> {
     by_word(word).ok_or_else(|| {

@@ -210,6 +210,8 @@ pub(crate) struct Captured<'a> {
     pub(crate) terms: Terms,
     pub(crate) description: Option<&'a str>,
     pub(crate) created: i64,
+    /// Whether the money is available at once, as with the card that says so.
+    pub(crate) bypasses_pending: bool,
 }
 
 /// Books the money of a captured charge; answers the id of the balance transaction.
@@ -228,7 +230,7 @@ pub(crate) fn settle(book: &mut Book, ids: &Ids, now: i64, captured: &Captured<'
         description: captured.description,
         rate: rate.as_deref(),
         created: captured.created,
-        available_on: available_on(captured.created),
+        available_on: if captured.bypasses_pending { captured.created } else { available_on(captured.created) },
         waits: true,
     };
     book_money(book, ids, now, &posting).0

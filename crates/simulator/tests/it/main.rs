@@ -5,6 +5,7 @@
 mod business;
 mod calls;
 mod catalogue;
+mod clients;
 mod description;
 mod encoding;
 mod faults;

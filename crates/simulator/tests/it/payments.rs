@@ -182,6 +182,18 @@ async fn money_becomes_available_and_is_paid_out() {
 }
 
 #[tokio::test]
+async fn the_card_that_bypasses_pending_can_be_paid_out_at_once() {
+    let stage = Stage::new().await;
+    let form = "amount=10000&currency=usd&confirm=true&payment_method=pm_card_bypassPending";
+    stage.make("/v1/payment_intents", form).await;
+    let held = stage.make("/v1/payment_intents", &format!("{form}&capture_method=manual")).await;
+    stage.post(&format!("/v1/payment_intents/{held}/capture"), "").await.ok();
+    let balance = stage.get("/v1/balance").await.ok();
+    assert_eq!((&balance["available"][0]["amount"], &balance["pending"][0]["amount"]), (&json!(19_360), &json!(0)));
+    stage.post("/v1/payouts", "amount=19360&currency=usd").await.ok();
+}
+
+#[tokio::test]
 async fn payouts_by_hand_take_from_what_is_available() {
     let stage = Stage::new().await;
     let charge = stage.charge("amount=10000").await;

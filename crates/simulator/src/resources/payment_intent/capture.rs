@@ -2,7 +2,7 @@
 
 use super::unexpected;
 use crate::resources::{
-    Call, Kind,
+    Call, Kind, cards,
     charge::{self, Captured},
     price,
 };
@@ -35,6 +35,7 @@ pub(crate) fn capture_amount(work: &mut Work<'_>, id: &str, amount: Option<i64>,
     let currency = text_of(&intent, "currency").to_owned();
     let terms = price::check_currency(&currency)?;
     let charge_id = text_of(&intent, "latest_charge").to_owned();
+    let charge = work.value(Kind::Charge, &charge_id, None)?;
     let captured = Captured {
         charge: &charge_id,
         amount,
@@ -42,6 +43,7 @@ pub(crate) fn capture_amount(work: &mut Work<'_>, id: &str, amount: Option<i64>,
         terms,
         description: intent["description"].as_str(),
         created: work.now,
+        bypasses_pending: cards::bypasses_pending(text_of(&charge["payment_method_details"]["card"], "last4")),
     };
     let money = charge::settle(work.book, work.ids, work.now, &captured);
     let charge = work.change(Kind::Charge, &charge_id, |charge| {

@@ -147,6 +147,7 @@ pub(super) fn succeed(work: &mut Work<'_>, intent: &Value, method: &Value) -> Re
             terms,
             description: intent["description"].as_str(),
             created: work.now,
+            bypasses_pending: cards::bypasses_pending(payment_method::shown(method).last4),
         };
         charge::settle(work.book, work.ids, work.now, &captured)
     });
