@@ -4,6 +4,7 @@ use crate::{
     books::Totals,
     json::{integer_member, plain_member},
     resources::{ALL, Kind, event::Hook},
+    search::Unindexed,
     table::Table,
 };
 use kit::Secret;
@@ -23,6 +24,25 @@ pub(crate) enum Due {
     Collect(Box<str>),
     /// A subscription's period ends.
     Renew(Box<str>),
+    /// A draft that advances by itself is finalised, about an hour after it was made.
+    Finalize(Box<str>),
+    /// A subscription whose first invoice is unpaid for 23 hours expires.
+    Expire(Box<str>),
+    /// A trial ends in three days.
+    TrialEnding(Box<str>),
+    /// A refund that waits is decided by the bank.
+    Refund(Box<str>),
+    /// A test clock has lived its days.
+    DeleteClock(Box<str>),
+}
+
+/// A test clock: time of its own for the subscriptions and invoices of its customers (FACTS section 11).
+#[derive(Debug, Default)]
+pub(crate) struct Clock {
+    /// The second at which it stands.
+    pub(crate) frozen: i64,
+    /// What happens when it is advanced.
+    pub(crate) due: BTreeSet<(i64, Due)>,
 }
 
 /// Money of one currency that waits for a payout: net amounts by (available on, balance transaction).
@@ -39,6 +59,10 @@ pub(crate) struct Book {
     pub(crate) unpaid: BTreeMap<Box<str>, Unpaid>,
     /// What happens when time passes.
     pub(crate) due: BTreeSet<(i64, Due)>,
+    /// The test clocks, by id.
+    pub(crate) clocks: BTreeMap<Box<str>, Clock>,
+    /// What searches do not see yet.
+    pub(crate) unindexed: Unindexed,
     /// When automatic payouts were last made.
     pub(crate) paid_out_until: i64,
     /// Whether automatic payouts are made on Mondays only.
@@ -58,6 +82,8 @@ impl Book {
             totals: Totals::default(),
             unpaid: BTreeMap::new(),
             due: BTreeSet::new(),
+            clocks: BTreeMap::new(),
+            unindexed: Unindexed::default(),
             paid_out_until: 0,
             weekly_payouts: false,
             hooks: Vec::new(),
@@ -99,11 +125,20 @@ impl Book {
 
     fn schedule_renewal(&mut self, id: &str, text: &str) {
         let old = self.get(Kind::Subscription, id).and_then(|text| renewal(text));
+        let clock = plain_member(text, "test_clock");
         if let Some(old) = old {
-            self.due.remove(&(old, Due::Renew(id.into())));
+            self.due_of(clock.as_deref()).remove(&(old, Due::Renew(id.into())));
         }
         if let Some(new) = renewal(text) {
-            self.due.insert((new, Due::Renew(id.into())));
+            self.due_of(clock.as_deref()).insert((new, Due::Renew(id.into())));
+        }
+    }
+
+    /// What is due by a test clock, or by the simulator's own time.
+    pub(crate) fn due_of(&mut self, clock: Option<&str>) -> &mut BTreeSet<(i64, Due)> {
+        match clock.and_then(|clock| self.clocks.get_mut(clock)) {
+            Some(clock) => &mut clock.due,
+            None => &mut self.due,
         }
     }
 

@@ -10,13 +10,18 @@ pub struct Settled {
     pub gross: i64,
     /// Sum of refunds, positive.
     pub refunds: i64,
+    /// Sum of refunds that came back.
+    pub refund_failures: i64,
     /// Sum of withdrawn disputes, positive.
     pub disputes: i64,
     /// Sum of disputes won back.
     pub dispute_reversals: i64,
-    /// Sum of all fees.
+    /// Sum of all fees, those of payments and disputes and those taken on their own.
     pub fees: i64,
-    /// `gross - refunds - disputes + dispute_reversals - fees`: what the account earned before payouts.
+    /// Sum of corrections, signed.
+    pub adjustments: i64,
+    /// `gross - refunds + refund_failures - disputes + dispute_reversals + adjustments - fees`: what the account earned
+    /// before payouts.
     pub net: i64,
     /// Sum of payouts, positive.
     pub payouts: i64,

@@ -9,8 +9,9 @@ use crate::{
     idempotency::Begin,
     keys::Key,
     problem::Refusal,
-    resources::{Call, Kind, Method, Verb},
+    resources::{Call, Kind, Method, Verb, test_clock},
     routes::{self, Found, Route},
+    search,
     simulator::{Side, Simulator},
     work::{Cause, parse},
 };
@@ -82,7 +83,9 @@ pub(crate) async fn answer(simulator: &Simulator, asked: &Asked<'_>) -> Answer {
         simulator,
         asked,
         request_id: simulator.inner.request_ids.new_id("req_"),
-        version: text_header(asked.headers, "stripe-version").unwrap_or(API_VERSION).to_owned(),
+        version: text_header(asked.headers, "stripe-version")
+            .unwrap_or(simulator.inner.options.default_version)
+            .to_owned(),
     };
     let answer = match exchange.run().await {
         Ok(answer) => answer,
@@ -102,7 +105,7 @@ impl Exchange<'_> {
             .simulator
             .side(&key.account, key.livemode)
             .map_err(|_| Refusal::new(401, format!("Invalid API Key provided: {shown}")))?;
-        let taken = side.limiter().take(route.number);
+        let taken = side.limiter().take(route.number, matches!(route.endpoint.verb, Verb::Search(_)));
         if let Err(refusal) = taken {
             self.simulator.inner.counters.limit(route.number);
             self.wait(Duration::ZERO).await;
@@ -243,7 +246,25 @@ impl Exchange<'_> {
                 .map_err(|_| Refusal::bad("Invalid request: the body is not UTF-8."))?;
             tree.extend(form::decode(text)?);
         }
+        self.take_methods(&mut tree)?;
         Ok(tree)
+    }
+
+    /// Before 2026-09-30.endive the intents took `payment_method_types`; the official CLI still sends them (FACTS section 1).
+    fn take_methods(&self, tree: &mut serde_json::Map<String, Value>) -> Result<(), Refusal> {
+        const TOOK_THEM: [&str; 2] = ["/v1/payment_intents", "/v1/setup_intents"];
+        let path = self.asked.path;
+        if self.version.as_str() >= "2026-09-30" || !TOOK_THEM.iter().any(|start| path.starts_with(start)) {
+            return Ok(());
+        }
+        let given = tree.shift_remove("payment_method_types");
+        let given = given.as_ref().and_then(Value::as_object).into_iter().flat_map(|types| types.values());
+        match given.filter_map(Value::as_str).find(|kind| *kind != "card") {
+            Some(kind) => Err(Refusal::bad(format!("The simulator takes cards only, not {kind}."))
+                .code("simulator_does_not_do_this")
+                .param("payment_method_types")),
+            None => Ok(()),
+        }
     }
 
     fn call(
@@ -277,19 +298,14 @@ impl Exchange<'_> {
                     return Ok(list_text(&call.path, &page));
                 }
                 let mut list = parse(&list_text(&call.path, &page));
-                for path in expands {
-                    if !path.starts_with("data.") {
-                        return Err(Refusal::bad(format!(
-                            "This property cannot be expanded ({path}). You may want to try expanding 'data.{path}'."
-                        ))
-                        .param("expand"));
-                    }
-                }
+                expand::check_list(expands)?;
                 expand::expand(&book, &mut list, expands)?;
                 Ok(list.to_string())
             }
+            Verb::Search(kind) => search::answer(&side.read(), *kind, &call, self.simulator.now(), expands),
             Verb::Compute(compute) => compute(&side.read(), &call, self.simulator.now()),
             Verb::Write(verb) => self.simulator.work(side, Some(cause), |work| {
+                work.at_clock(test_clock::of(work.book, &call));
                 let text = verb(work, &call)?;
                 if expands.is_empty() {
                     return Ok(text.to_string());

@@ -26,6 +26,17 @@ pub(crate) fn expand(book: &Book, object: &mut Value, paths: &[&str]) -> Result<
     Ok(())
 }
 
+/// On lists and searches the objects are in `data`: a path that begins elsewhere is refused.
+pub(crate) fn check_list(paths: &[&str]) -> Result<(), Refusal> {
+    match paths.iter().find(|path| !path.starts_with("data.")) {
+        Some(path) => Err(Refusal::bad(format!(
+            "This property cannot be expanded ({path}). You may want to try expanding 'data.{path}'."
+        ))
+        .param("expand")),
+        None => Ok(()),
+    }
+}
+
 /// `within` is the path from the nearest object with an `object` member: `expands` tables speak from there.
 fn walk(book: &Book, value: &mut Value, segments: &[&str], within: &str, path: &str) -> Result<(), Refusal> {
     let Some((segment, rest)) = segments.split_first() else { return Ok(()) };

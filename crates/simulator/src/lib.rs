@@ -25,9 +25,11 @@ mod keys;
 mod limits;
 mod money;
 mod parameters;
+mod passing;
 mod problem;
 mod resources;
 mod routes;
+mod search;
 mod server;
 mod simulator;
 mod stats;
@@ -46,17 +48,31 @@ pub use stats::{Stats, WebhookStats};
 pub use traffic::TrafficPlan;
 pub use webhooks::RetryPlan;
 
-/// The version whose shapes the simulator answers in, and the account's default.
+/// The version whose shapes the simulator answers in, and the account's default unless [`Options`] name another.
 pub const API_VERSION: &str = "2026-10-28.endive";
 
-/// The calls that the simulator does and the parameters of each, for the test that holds them against Stripe's
-/// description: method, path pattern, parameter paths such as `items[][price]`.
-pub fn accepted_parameters() -> Vec<(&'static str, &'static str, Vec<String>)> {
+/// A call that the simulator does, for the tests that hold it against Stripe's description.
+#[derive(Clone, Debug)]
+pub struct Simulated {
+    /// `GET`, `POST` or `DELETE`.
+    pub method: &'static str,
+    /// `/v1/charges/{id}`
+    pub pattern: &'static str,
+    /// The middle of the permission's name that a restricted key needs: `charge` for `rak_charge_read`.
+    pub permission: &'static str,
+    /// Parameter paths such as `items[][price]`, and what each holds: `text`, `int`, `one(a|b)` …
+    pub parameters: Vec<(String, String)>,
+}
+
+/// The calls that the simulator does.
+pub fn simulated() -> Vec<Simulated> {
     let routes = routes::all().iter();
     routes
-        .map(|route| {
-            let paths = route.accepts.paths().map(str::to_owned).collect();
-            (routes::word(route.endpoint.method), route.endpoint.pattern, paths)
+        .map(|route| Simulated {
+            method: routes::word(route.endpoint.method),
+            pattern: route.endpoint.pattern,
+            permission: route.endpoint.permission,
+            parameters: route.accepts.shapes().map(|(path, shape)| (path.to_owned(), shape.to_string())).collect(),
         })
         .collect()
 }

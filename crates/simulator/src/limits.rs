@@ -30,6 +30,8 @@ impl Limits {
         Limits::Stripe { live_per_second: 100, sandbox_per_second: 100, endpoint_per_second: 25 };
 }
 
+/// What all searches of an account may ask in a second together, in test mode and in live mode.
+const SEARCHES_PER_SECOND: u32 = 20;
 const TOKEN: u64 = 1_000_000;
 
 /// A bucket that holds millionths of a call.
@@ -62,6 +64,7 @@ pub(crate) struct Limiter {
     account: Option<Bucket>,
     endpoint_per_second: u32,
     endpoints: HashMap<usize, Bucket>,
+    searches: Bucket,
 }
 
 impl Limiter {
@@ -74,16 +77,22 @@ impl Limiter {
                 (Some(Bucket::full(per_second, Duration::ZERO)), endpoint_per_second)
             }
         };
-        Limiter { started, account, endpoint_per_second, endpoints: HashMap::new() }
+        Limiter {
+            started,
+            account,
+            endpoint_per_second,
+            endpoints: HashMap::new(),
+            searches: Bucket::full(SEARCHES_PER_SECOND, Duration::ZERO),
+        }
     }
 
-    /// Takes a call from both buckets, or refuses it and takes nothing.
-    pub(crate) fn take(&mut self, endpoint: usize) -> Result<(), Refusal> {
+    /// Takes a call from its buckets, or refuses it and takes nothing. Searches share one besides their own.
+    pub(crate) fn take(&mut self, endpoint: usize, searches: bool) -> Result<(), Refusal> {
         let at = self.started.elapsed();
-        self.take_at(endpoint, at)
+        self.take_at(endpoint, searches, at)
     }
 
-    fn take_at(&mut self, endpoint: usize, at: Duration) -> Result<(), Refusal> {
+    fn take_at(&mut self, endpoint: usize, searches: bool, at: Duration) -> Result<(), Refusal> {
         let Some(account) = &mut self.account else { return Ok(()) };
         let own = self.endpoints.entry(endpoint).or_insert_with(|| Bucket::full(self.endpoint_per_second, at));
         if !account.ready(at) {
@@ -91,6 +100,12 @@ impl Limiter {
         }
         if !own.ready(at) {
             return Err(Refusal::limited("endpoint-rate"));
+        }
+        if searches {
+            if !self.searches.ready(at) {
+                return Err(Refusal::limited("endpoint-rate"));
+            }
+            self.searches.level -= TOKEN;
         }
         account.level -= TOKEN;
         own.level -= TOKEN;
@@ -107,7 +122,7 @@ mod tests {
         let limits = Limits::Stripe { live_per_second: 4, sandbox_per_second: 3, endpoint_per_second: 2 };
         let mut limiter = Limiter::new(limits, false);
         let mut check = |endpoint: usize, at_ms: u64, expected: Option<&str>| {
-            let answer = limiter.take_at(endpoint, Duration::from_millis(at_ms));
+            let answer = limiter.take_at(endpoint, false, Duration::from_millis(at_ms));
             assert_eq!(
                 answer.err().and_then(|refusal| refusal.limited_by),
                 expected,
@@ -125,5 +140,19 @@ mod tests {
         check(1, 60_000, None);
         check(1, 60_000, None);
         check(1, 60_000, Some("endpoint-rate"));
+    }
+
+    #[test]
+    fn searches_share_a_bucket_whatever_they_search() {
+        let limits = Limits::Stripe { live_per_second: 100, sandbox_per_second: 100, endpoint_per_second: 25 };
+        let mut limiter = Limiter::new(limits, false);
+        let at = Duration::ZERO;
+        let refused = |answer: Result<(), Refusal>| answer.err().and_then(|refusal| refusal.limited_by);
+        for number in 0..20 {
+            assert_eq!(refused(limiter.take_at(number % 7, true, at)), None, "search {number}");
+        }
+        assert_eq!(refused(limiter.take_at(3, true, at)), Some("endpoint-rate"));
+        assert_eq!(refused(limiter.take_at(9, false, at)), None, "a list is not a search");
+        assert_eq!(refused(limiter.take_at(3, true, Duration::from_millis(51))), None, "twenty a second");
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A table is words of the form `path:kind`, with `!` at the end where the parameter must be given:
 //! `amount:int! currency:text! items[][price]:text metadata:metadata`. Whatever is not in the table is refused by name,
-//! so that nobody believes the simulator did something it ignored.
+//! so that nobody believes the simulator did something it ignored: as unknown where Stripe has no such parameter, and as
+//! not simulated where it has (`unsimulated_parameters.txt`, held against Stripe's description by a test).
 
 use crate::problem::Refusal;
 use serde_json::{Map, Value};
@@ -32,6 +33,23 @@ pub(crate) enum Shape {
 pub(crate) struct Accepts {
     shapes: HashMap<String, Shape>,
     required: Vec<String>,
+    /// What Stripe takes here besides: the shortest paths that lead to nothing in the table.
+    unsimulated: &'static str,
+}
+
+impl std::fmt::Display for Shape {
+    /// The word of the table.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Shape::Text => f.write_str("text"),
+            Shape::Int => f.write_str("int"),
+            Shape::Bool => f.write_str("bool"),
+            Shape::Decimal => f.write_str("decimal"),
+            Shape::One(words) => write!(f, "one({})", words.join("|")),
+            Shape::Metadata => f.write_str("metadata"),
+            Shape::Times => f.write_str("times"),
+        }
+    }
 }
 
 /// The parameters of one call, checked: numbers are numbers, arrays are arrays, `null` means "unset".
@@ -72,9 +90,14 @@ impl Accepts {
         accepts
     }
 
-    /// The paths accepted, for the test that holds them against Stripe's description.
-    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
-        self.shapes.keys().map(String::as_str)
+    /// Names what Stripe takes in this call and the simulator does not.
+    pub(crate) fn besides(&mut self, unsimulated: &'static str) {
+        self.unsimulated = unsimulated;
+    }
+
+    /// The paths accepted and what they hold, for the test that holds them against Stripe's description.
+    pub(crate) fn shapes(&self) -> impl Iterator<Item = (&str, &Shape)> {
+        self.shapes.iter().map(|(path, shape)| (path.as_str(), shape))
     }
 
     /// Checks what was sent.
@@ -149,8 +172,24 @@ impl Accepts {
             (None, Value::String(_)) if self.begins(&format!("{path}[")) => {
                 Err(Refusal::bad("Invalid object").param(name))
             }
-            _ => Err(unknown(name)),
+            _ => Err(self.refuse(path, name)),
         }
+    }
+
+    /// A parameter that is not in the table: Stripe may have it all the same.
+    fn refuse(&self, path: &str, name: &str) -> Refusal {
+        let known = self
+            .unsimulated
+            .split_whitespace()
+            .any(|known| path.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('[')));
+        if known {
+            return Refusal::bad(format!(
+                "The simulator does not do the parameter {name} of this call. Stripe has it; see the simulator's README."
+            ))
+            .code("simulator_does_not_do_this")
+            .param(name);
+        }
+        unknown(name)
     }
 
     fn begins(&self, prefix: &str) -> bool {
@@ -165,11 +204,7 @@ fn unknown(name: &str) -> Refusal {
             .code("payment_method_types_no_longer_supported")
             .param(name);
     }
-    Refusal::bad(format!(
-        "Received unknown parameter: {name}. Either Stripe has no such parameter here or this simulator does not do it."
-    ))
-    .code("parameter_unknown")
-    .param(name)
+    Refusal::bad(format!("Received unknown parameter: {name}")).code("parameter_unknown").param(name)
 }
 
 fn scalar(shape: &Shape, name: &str, value: Value) -> Result<Value, Refusal> {
@@ -233,6 +268,14 @@ fn metadata(name: &str, value: Value) -> Result<Value, Refusal> {
 }
 
 impl Parameters {
+    /// Parameters that the simulator itself makes, for a call that stands for another.
+    pub(crate) fn of(value: Value) -> Parameters {
+        match value {
+            Value::Object(tree) => Parameters { tree },
+            _ => Parameters::default(),
+        }
+    }
+
     /// The value at a path such as `recurring[interval]`, if it was given and not unset.
     pub(crate) fn at(&self, path: &str) -> Option<&Value> {
         let mut segments = path.split('[').map(|segment| segment.trim_end_matches(']'));
@@ -325,9 +368,10 @@ mod tests {
 
     #[test]
     fn parameters_are_checked_against_the_table() {
-        let accepts = Accepts::parse(&[
+        let mut accepts = Accepts::parse(&[
             "amount:int! capture:bool rate:decimal items[][price]:text! items[][quantity]:int address[city]:text metadata:metadata created:times kind:one(a|b) types[]:text",
         ]);
+        accepts.besides("source address[line9] items[][price_data]");
         let check = |text: &str, expected: &str| {
             let answer = match decode(text).and_then(|tree| accepts.check(tree)) {
                 Ok(parameters) => Value::Object(parameters.tree).to_string(),
@@ -351,6 +395,11 @@ mod tests {
         check("amount=1&items[0][bogus]=1", "parameter_unknown items[0][bogus]");
         check("amount=1&address[bogus]=1", "parameter_unknown address[bogus]");
         check("amount=1&capture=yes", "- capture");
+        check("amount=1&source=tok", "simulator_does_not_do_this source");
+        check("amount=1&source[object]=card", "simulator_does_not_do_this source");
+        check("amount=1&sources=tok", "parameter_unknown sources");
+        check("amount=1&address[line9]=x", "simulator_does_not_do_this address[line9]");
+        check("amount=1&items[0][price_data][currency]=usd", "simulator_does_not_do_this items[0][price_data]");
         check("amount=1&metadata[a]=1&metadata[0]=", r#"{"amount":1,"metadata":{"a":"1","0":""}}"#);
         check("amount=1&payment_method_types[]=card", "payment_method_types_no_longer_supported payment_method_types");
     }

@@ -1,7 +1,7 @@
 //! The simulator itself: accounts, keys, time, and the few things that tests and the demonstration ask of it directly.
 
 use crate::{
-    book::{Book, Due},
+    book::Book,
     books::Totals,
     calendar::{DAY, midnight, weekday},
     faults::{Fault, Faults},
@@ -10,7 +10,12 @@ use crate::{
     ids::Ids,
     keys::{Key, KeyKind, Keys},
     limits::{Limiter, Limits},
-    resources::{Kind, account, balance_transaction, payout, subscription},
+    money, passing,
+    resources::{
+        Kind, account,
+        balance_transaction::{self, Movement},
+        payout,
+    },
     routes,
     stats::{Counters, Stats},
     traffic::Traffic,
@@ -40,6 +45,12 @@ pub struct Options {
     pub latency: Duration,
     /// When webhooks that failed are tried again.
     pub webhook_retry: RetryPlan,
+    /// How far searches lag behind what has changed, in simulated time (FACTS section 8).
+    pub search_lag: Duration,
+    /// How far the event list of v2 lags behind what has happened, in simulated time: v2 lists are eventually consistent.
+    pub event_lag: Duration,
+    /// The version of calls that name none: the account's default (FACTS section 1).
+    pub default_version: &'static str,
 }
 
 impl Default for Options {
@@ -50,6 +61,9 @@ impl Default for Options {
             limits: Limits::Off,
             latency: Duration::ZERO,
             webhook_retry: RetryPlan::default(),
+            search_lag: Duration::from_secs(5),
+            event_lag: Duration::from_secs(1),
+            default_version: crate::API_VERSION,
         }
     }
 }
@@ -60,6 +74,9 @@ pub enum SimulatorError {
     /// There is no account with this id.
     #[error("the simulator has no account `{0}`")]
     NoAccount(String),
+    /// What was asked for cannot be done.
+    #[error("{0}")]
+    Refused(String),
     /// The fixtures are not what Stripe publishes.
     #[error("the fixtures are not JSON with a `resources` object: {0}")]
     Fixtures(String),
@@ -323,6 +340,50 @@ impl Simulator {
         lock(&self.inner.faults)
     }
 
+    /// Stripe takes a fee that belongs to no payment; answers the id of its balance transaction.
+    pub fn take_fee(
+        &self,
+        account: &str,
+        livemode: bool,
+        amount_minor: u32,
+        currency: &str,
+    ) -> Result<String, SimulatorError> {
+        self.move_money(account, livemode, Movement::StripeFee, -i64::from(amount_minor), currency)
+    }
+
+    /// Stripe corrects the balance, either way; answers the id of the balance transaction.
+    pub fn adjust_balance(
+        &self,
+        account: &str,
+        livemode: bool,
+        amount_minor: i32,
+        currency: &str,
+    ) -> Result<String, SimulatorError> {
+        self.move_money(account, livemode, Movement::Adjustment, i64::from(amount_minor), currency)
+    }
+
+    fn move_money(
+        &self,
+        account: &str,
+        livemode: bool,
+        movement: Movement,
+        amount_minor: i64,
+        currency: &str,
+    ) -> Result<String, SimulatorError> {
+        let side = self.side(account, livemode)?;
+        let settled = money::settled_currencies().find(|settled| *settled == currency);
+        let currency = settled.ok_or_else(|| SimulatorError::Refused(format!("no money settles in {currency}")))?;
+        let what = if movement == Movement::StripeFee { "Billing - Usage Fee" } else { "Balance adjustment" };
+        Ok(self.work(&side, None, |work| balance_transaction::adjust(work, movement, amount_minor, currency, what)))
+    }
+
+    /// The bank sends a payout back, with a code such as `account_closed`.
+    pub fn fail_payout(&self, account: &str, livemode: bool, payout: &str, code: &str) -> Result<(), SimulatorError> {
+        let side = self.side(account, livemode)?;
+        let failed = self.work(&side, None, |work| payout::fail(work, payout, code).map(|_| ()));
+        failed.map_err(|refusal| SimulatorError::Refused(refusal.message))
+    }
+
     /// The present second of simulated time.
     pub fn now(&self) -> i64 {
         self.inner.options.clock.now().seconds() + self.inner.ahead.load(Ordering::Relaxed)
@@ -351,6 +412,7 @@ impl Simulator {
                 let payout_is_next = midnight <= until && work.book.due.first().is_none_or(|(at, _)| midnight <= *at);
                 if payout_is_next {
                     work.now = midnight;
+                    work.present = midnight;
                     work.book.paid_out_until = midnight;
                     if work.book.weekly_payouts && weekday(midnight) != 0 {
                         continue;
@@ -362,19 +424,8 @@ impl Simulator {
                 }
                 let Some((at, due)) = work.book.next_due(until) else { break };
                 work.now = at;
-                // What is due may have been cancelled or deleted meanwhile: then there is nothing to do.
-                let _ = match due {
-                    Due::Available(id) => {
-                        balance_transaction::become_available(work, &id);
-                        Ok(())
-                    }
-                    Due::Arrive(id) => {
-                        payout::arrive(work, &id);
-                        Ok(())
-                    }
-                    Due::Collect(id) => subscription::collect(work, &id),
-                    Due::Renew(id) => subscription::renew(work, &id),
-                };
+                work.present = at;
+                passing::happen(work, due);
             }
         });
     }
@@ -382,7 +433,17 @@ impl Simulator {
     /// Runs a verb on one account's book and hands its deliveries on.
     pub(crate) fn work<T>(&self, side: &Arc<Side>, cause: Option<Cause>, run: impl FnOnce(&mut Work<'_>) -> T) -> T {
         let mut book = side.write();
-        let mut work = Work { book: &mut book, ids: &self.inner.ids, now: self.now(), cause, deliveries: Vec::new() };
+        let now = self.now();
+        book.unindexed.lag_seconds = i64::try_from(self.inner.options.search_lag.as_secs()).unwrap_or(i64::MAX);
+        let mut work = Work {
+            book: &mut book,
+            ids: &self.inner.ids,
+            now,
+            present: now,
+            clock: None,
+            cause,
+            deliveries: Vec::new(),
+        };
         let outcome = run(&mut work);
         let deliveries = std::mem::take(&mut work.deliveries);
         drop(book);

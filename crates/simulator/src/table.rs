@@ -235,6 +235,16 @@ impl Table {
         self.rows.values().map(|row| &row.text)
     }
 
+    /// The text of an object that is there, not what remains of a deleted one.
+    pub(crate) fn live(&self, id: &str) -> Option<&Arc<str>> {
+        self.places.get(id).and_then(|place| self.rows.get(place)).map(|row| &row.text)
+    }
+
+    /// Every object with its place, newest first.
+    pub(crate) fn newest_first(&self) -> impl Iterator<Item = (Place, &Arc<str>)> {
+        self.rows.iter().rev().map(|(place, row)| (*place, &row.text))
+    }
+
     /// An object by its position, for picking one at random among the newest `within`.
     pub(crate) fn nth_newest(&self, position: usize) -> Option<&Arc<str>> {
         self.rows.values().nth_back(position).map(|row| &row.text)

@@ -1,7 +1,7 @@
 //! What a verb works with: one book, the present second, and the means to look up, create, change and emit.
 
 use crate::{
-    book::Book,
+    book::{Book, Due},
     ids::Ids,
     parameters::Parameters,
     problem::Refusal,
@@ -35,8 +35,12 @@ pub(crate) struct Change {
 pub(crate) struct Work<'a> {
     pub(crate) book: &'a mut Book,
     pub(crate) ids: &'a Ids,
-    /// The present second of simulated time.
+    /// The second at which the objects of billing are: the test clock's where one is concerned, else the present.
     pub(crate) now: i64,
+    /// The present second of simulated time: money moves and events are made in it, also under a test clock.
+    pub(crate) present: i64,
+    /// The test clock of the customer that all this is about.
+    pub(crate) clock: Option<Arc<str>>,
     pub(crate) cause: Option<Cause>,
     /// What webhook endpoints are to be told once the book is released.
     pub(crate) deliveries: Vec<Delivery>,
@@ -62,10 +66,45 @@ impl Work<'_> {
         parameters.text(param).map(|id| self.value(kind, id, Some(param))).transpose()
     }
 
+    /// Works in the time of a test clock, where one is concerned.
+    pub(crate) fn at_clock(&mut self, clock: Option<Arc<str>>) {
+        let frozen = clock.as_deref().and_then(|clock| self.book.clocks.get(clock)).map(|clock| clock.frozen);
+        if let Some(frozen) = frozen {
+            self.now = frozen;
+            self.clock = clock;
+        }
+    }
+
     /// Adds an object.
     pub(crate) fn insert(&mut self, kind: Kind, text: impl Into<Arc<str>>) -> Arc<str> {
+        let mut text = text.into();
+        if let Some(clock) = &self.clock
+            && matches!(kind, Kind::Customer | Kind::Subscription | Kind::Invoice | Kind::InvoiceItem)
+        {
+            // Only null is replaced: what has a clock keeps it. Metadata holds no nulls.
+            let named = format!("\"test_clock\":\"{clock}\"");
+            text = text.replacen("\"test_clock\":null", &named, 1).into();
+        }
+        if kind.resource().search.is_some() {
+            let id = crate::json::plain_member(&text, "id").unwrap_or_default();
+            self.book.note(self.present, kind, &id);
+        }
         let now = self.now;
         self.book.put(kind, text, now)
+    }
+
+    /// Takes an object away; `tombstone` is what can still be read of it.
+    pub(crate) fn remove(&mut self, kind: Kind, id: &str, tombstone: Option<Arc<str>>) {
+        if kind.resource().search.is_some() {
+            self.book.note(self.present, kind, id);
+        }
+        self.book.table_mut(kind).remove(id, tombstone);
+    }
+
+    /// Notes what is to happen, by the test clock if one is concerned.
+    pub(crate) fn schedule(&mut self, at: i64, due: Due) {
+        let clock = self.clock.clone();
+        self.book.due_of(clock.as_deref()).insert((at, due));
     }
 
     /// Replaces an object.

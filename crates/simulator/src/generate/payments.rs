@@ -239,6 +239,7 @@ fn write_refunds(
             customer: Some(&payment.person.id),
             payment_method: Some(&payment.person.method),
             balance_transaction: &transaction,
+            status: "succeeded",
             reason,
             metadata: &Pairs(vec![("ticket", format!("T-{}", maker.ids.below(100_000)))]),
         });

@@ -4,7 +4,7 @@ use super::{Call, Endpoint, Kind, Resource, Verb, get};
 use crate::{book::Book, json::json_text, problem::Refusal};
 
 pub(crate) static RESOURCE: Resource =
-    Resource { kind: Kind::Account, object: "account", facets: &[], expands: &[], endpoints: &ENDPOINTS };
+    Resource { kind: Kind::Account, object: "account", facets: &[], expands: &[], search: None, endpoints: &ENDPOINTS };
 
 // Restricted keys are told that they lack this permission even when they hold every one that can be ticked; the
 // message names the account all the same.

@@ -20,6 +20,7 @@ pub(crate) static RESOURCE: Resource = Resource {
         Facet::word("type"),
     ],
     expands: &["source"],
+    search: None,
     endpoints: &ENDPOINTS,
 };
 
@@ -39,11 +40,19 @@ static ENDPOINTS: [Endpoint; 2] = [
 pub(crate) enum Movement {
     Charge,
     Refund,
+    /// A refund that came back.
+    RefundFailure,
     Dispute,
     DisputeReversal,
     Payout,
     /// A payout taken by hand that is given back.
     PayoutReversal,
+    /// A payout that the bank did not take.
+    PayoutFailure,
+    /// A fee that Stripe takes apart from any payment.
+    StripeFee,
+    /// A correction by Stripe.
+    Adjustment,
 }
 
 /// A move of money to be booked.
@@ -54,7 +63,8 @@ pub(crate) struct Posting<'a> {
     pub(crate) amount_minor: i64,
     pub(crate) fee_minor: i64,
     pub(crate) currency: &'a str,
-    pub(crate) source: &'a str,
+    /// What moved it, if there is an object for that.
+    pub(crate) source: Option<&'a str>,
     pub(crate) description: Option<&'a str>,
     pub(crate) rate: Option<&'a str>,
     pub(crate) created: i64,
@@ -70,10 +80,14 @@ pub(crate) fn post(book: &mut Book, ids: &Ids, now: i64, posting: &Posting<'_>) 
     let (kind, category) = match posting.movement {
         Movement::Charge => ("charge", "charge"),
         Movement::Refund => ("refund", "refund"),
+        Movement::RefundFailure => ("refund_failure", "refund_failure"),
         Movement::Dispute => ("adjustment", "dispute"),
         Movement::DisputeReversal => ("adjustment", "dispute_reversal"),
         Movement::Payout => ("payout", "payout"),
         Movement::PayoutReversal => ("payout_cancel", "payout_reversal"),
+        Movement::PayoutFailure => ("payout_failure", "payout_reversal"),
+        Movement::StripeFee => ("stripe_fee", "fee"),
+        Movement::Adjustment => ("adjustment", "other_adjustment"),
     };
     let mut fees = Vec::new();
     if posting.fee_minor != 0 {
@@ -125,19 +139,44 @@ fn enter(book: &mut Book, posting: &Posting<'_>, net: i64) {
             books.refunds -= amount;
             books.refund_count += 1;
         }
+        Movement::RefundFailure => books.refund_failures += amount,
         Movement::Dispute => books.disputes -= amount,
         Movement::DisputeReversal => books.dispute_reversals += amount,
         Movement::Payout => {
             books.payouts -= amount;
             books.payout_count += 1;
         }
-        Movement::PayoutReversal => books.payouts -= amount,
+        Movement::PayoutReversal | Movement::PayoutFailure => books.payouts -= amount,
+        Movement::StripeFee => books.fees -= amount,
+        Movement::Adjustment => books.adjustments += amount,
     }
-    if !matches!(posting.movement, Movement::Payout | Movement::PayoutReversal) {
+    if !matches!(posting.movement, Movement::Payout | Movement::PayoutReversal | Movement::PayoutFailure) {
         books.fees += posting.fee_minor;
         books.net += net;
     }
     books.balance += net;
+}
+
+/// Money that moves without a payment: a fee of Stripe's own (negative), or a correction either way.
+pub(crate) fn adjust(work: &mut Work<'_>, movement: Movement, amount_minor: i64, currency: &str, what: &str) -> String {
+    let source = match movement {
+        Movement::StripeFee => None,
+        _ => Some(work.ids.new_id("adj_")),
+    };
+    let (now, rate) = (work.present, None);
+    let posting = Posting {
+        movement,
+        amount_minor,
+        fee_minor: 0,
+        currency,
+        source: source.as_deref(),
+        description: Some(what),
+        rate,
+        created: now,
+        available_on: now,
+        waits: true,
+    };
+    post(work.book, work.ids, now, &posting).0
 }
 
 /// The money of a balance transaction has become available.

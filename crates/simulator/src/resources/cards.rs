@@ -34,7 +34,7 @@ const fn card(word: &'static str, number: &'static str, brand: &'static str, beh
 use Behaviour::{Authenticates, Declines, Disputes, Pays};
 
 /// A card is recognised again by its last four digits, so these differ wherever the behaviour does.
-pub(crate) static CARDS: [Card; 26] = [
+pub(crate) static CARDS: [Card; 29] = [
     card("visa", "4242424242424242", "visa", Pays),
     Card { funding: "debit", ..card("visa_debit", "4000056655665556", "visa", Pays) },
     card("mastercard", "5555555555554444", "mastercard", Pays),
@@ -109,6 +109,9 @@ pub(crate) static CARDS: [Card; 26] = [
     card("createDispute", "4000000000000259", "visa", Disputes("fraudulent", false)),
     card("createDisputeProductNotReceived", "4000000000002685", "visa", Disputes("product_not_received", false)),
     card("createDisputeInquiry", "4000000000001976", "visa", Disputes("general", true)),
+    card("refundFail", "4000000000005126", "visa", Pays),
+    card("pendingRefund", "4000000000007726", "visa", Pays),
+    card("threeDSecure2Required", "4000000000003220", "visa", Authenticates),
     card("authenticationRequired", "4000002500003155", "visa", Authenticates),
     card("authenticationRequiredOnSetup", "4000002760003184", "visa", Authenticates),
 ];
@@ -141,6 +144,26 @@ pub(crate) fn by_word(word: &str) -> Option<&'static Card> {
 /// How a card behaves, from what the payment method shows of it.
 pub(crate) fn behaviour(last4: &str) -> Behaviour {
     CARDS.iter().find(|card| card.last4() == last4).map_or(Pays, |card| card.behaviour)
+}
+
+/// What becomes of a refund to a card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refunds {
+    /// It succeeds at once.
+    Succeeds,
+    /// It succeeds, and the bank returns it later.
+    Fails,
+    /// It is pending, and succeeds later.
+    Waits,
+}
+
+/// How a card takes a refund.
+pub(crate) fn refunds(last4: &str) -> Refunds {
+    match last4 {
+        "5126" => Refunds::Fails,
+        "7726" => Refunds::Waits,
+        _ => Refunds::Succeeds,
+    }
 }
 
 /// Whether the money of this card skips the days of waiting (Stripe's card for trying out payouts).

@@ -11,6 +11,7 @@ use crate::{
         balance_transaction::{Movement, Posting, available_on, post as book_money},
         payment_intent,
     },
+    search::{self, Field},
     table::Facet,
     work::{Work, text_of},
 };
@@ -33,10 +34,28 @@ pub(crate) static RESOURCE: Resource = Resource {
         "source_transfer",
         "transfer",
     ],
+    search: Some(&FIELDS),
     endpoints: &ENDPOINTS,
 };
 
-static ENDPOINTS: [Endpoint; 4] = [
+static FIELDS: [Field; 13] = [
+    Field::number("amount"),
+    Field::text("billing_details.address.postal_code"),
+    Field::number("created"),
+    Field::token("currency"),
+    Field::token("customer"),
+    Field::token("disputed"),
+    Field::token("payment_method_details.card.brand"),
+    Field::number("payment_method_details.card.exp_month"),
+    Field::number("payment_method_details.card.exp_year"),
+    Field::token("payment_method_details.card.fingerprint"),
+    Field::token("payment_method_details.card.last4"),
+    Field::token("refunded"),
+    Field::token("status"),
+];
+
+static ENDPOINTS: [Endpoint; 5] = [
+    get("/v1/charges/search", search::ACCEPTS, "charge", Verb::Search(Kind::Charge)),
     get(
         "/v1/charges",
         "created:times customer:text payment_intent:text transfer_group:text",
@@ -226,7 +245,7 @@ pub(crate) fn settle(book: &mut Book, ids: &Ids, now: i64, captured: &Captured<'
         amount_minor: settled,
         fee_minor: captured.terms.fee(settled),
         currency: captured.terms.settles_in,
-        source: captured.charge,
+        source: Some(captured.charge),
         description: captured.description,
         rate: rate.as_deref(),
         created: captured.created,

@@ -9,7 +9,7 @@ use crate::{
 use std::sync::Arc;
 
 pub(crate) static RESOURCE: Resource =
-    Resource { kind: Kind::Coupon, object: "coupon", facets: &[], expands: &[], endpoints: &ENDPOINTS };
+    Resource { kind: Kind::Coupon, object: "coupon", facets: &[], expands: &[], search: None, endpoints: &ENDPOINTS };
 
 static ENDPOINTS: [Endpoint; 5] = [
     get("/v1/coupons", "created:times", "coupon", Verb::List(Kind::Coupon, simple)),
@@ -80,7 +80,7 @@ fn update(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
 
 fn remove(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
     let text = work.text(Kind::Coupon, &call.id, None)?;
-    work.book.table_mut(Kind::Coupon).remove(&call.id, None);
+    work.remove(Kind::Coupon, &call.id, None);
     work.emit("coupon.deleted", &text);
     Ok(json_text!({ "id": call.id, "object": "coupon", "deleted": true }).into())
 }

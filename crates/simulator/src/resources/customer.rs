@@ -1,11 +1,13 @@
 //! Customers (FACTS section 10). A deleted one stays readable as `{id, object, deleted: true}`.
 
-use super::{Call, Endpoint, Kind, Resource, Verb, delete, get, post, simple};
+use super::{Call, Endpoint, Kind, Resource, Verb, delete, get, leave_out_clocks, post};
 use crate::{
+    book::Book,
     json::{Json, json_text},
     problem::Refusal,
-    resources::{payment_method, subscription},
-    table::Facet,
+    resources::{payment_method, subscription, test_clock},
+    search::{self, Field},
+    table::{Facet, Query},
     work::{Work, parse, text_of},
 };
 use serde_json::{Value, json};
@@ -14,23 +16,34 @@ use std::sync::Arc;
 pub(crate) static RESOURCE: Resource = Resource {
     kind: Kind::Customer,
     object: "customer",
-    facets: &[Facet::id("email")],
+    facets: &[Facet::id("email"), Facet::id("test_clock")],
     expands: &["default_source", "invoice_settings.default_payment_method", "subscriptions", "sources", "test_clock"],
+    search: Some(&FIELDS),
     endpoints: &ENDPOINTS,
 };
 
-const FIELDS: &str = "address[city]:text address[country]:text address[line1]:text address[line2]:text address[postal_code]:text \
+const UPDATE: &str = "address[city]:text address[country]:text address[line1]:text address[line2]:text address[postal_code]:text \
     address[state]:text balance:int business_name:text description:text email:text individual_name:text invoice_prefix:text \
     invoice_settings[default_payment_method]:text invoice_settings[footer]:text metadata:metadata name:text phone:text \
     preferred_locales[]:text shipping[name]:text shipping[phone]:text shipping[address][city]:text shipping[address][country]:text \
     shipping[address][line1]:text shipping[address][line2]:text shipping[address][postal_code]:text shipping[address][state]:text \
     tax_exempt:one(none|exempt|reverse)";
+// A card may be given with the customer: it is attached, and can be its default at once.
+const CREATE: &str = "payment_method:text test_clock:text address[city]:text address[country]:text address[line1]:text address[line2]:text \
+    address[postal_code]:text address[state]:text balance:int business_name:text description:text email:text \
+    individual_name:text invoice_prefix:text invoice_settings[default_payment_method]:text invoice_settings[footer]:text \
+    metadata:metadata name:text phone:text preferred_locales[]:text shipping[name]:text shipping[phone]:text \
+    shipping[address][city]:text shipping[address][country]:text shipping[address][line1]:text shipping[address][line2]:text \
+    shipping[address][postal_code]:text shipping[address][state]:text tax_exempt:one(none|exempt|reverse)";
 
-static ENDPOINTS: [Endpoint; 6] = [
-    get("/v1/customers", "created:times email:text", "customer", Verb::List(Kind::Customer, simple)),
+static FIELDS: [Field; 4] = [Field::number("created"), Field::text("email"), Field::text("name"), Field::text("phone")];
+
+static ENDPOINTS: [Endpoint; 7] = [
+    get("/v1/customers/search", search::ACCEPTS, "customer", Verb::Search(Kind::Customer)),
+    get("/v1/customers", "created:times email:text test_clock:text", "customer", Verb::List(Kind::Customer, prepare)),
     get("/v1/customers/{id}", "", "customer", Verb::Retrieve(Kind::Customer)),
-    post("/v1/customers", FIELDS, "customer", create),
-    post("/v1/customers/{id}", FIELDS, "customer", update),
+    post("/v1/customers", CREATE, "customer", create),
+    post("/v1/customers/{id}", UPDATE, "customer", update),
     delete("/v1/customers/{id}", "", "customer", remove),
     get(
         "/v1/customers/{id}/payment_methods",
@@ -39,6 +52,11 @@ static ENDPOINTS: [Endpoint; 6] = [
         Verb::List(Kind::PaymentMethod, payment_method::of_customer),
     ),
 ];
+
+fn prepare(book: &Book, call: &mut Call, query: &mut Query) -> Result<(), Refusal> {
+    leave_out_clocks(book, Kind::Customer, call, query);
+    Ok(())
+}
 
 /// What a customer is made from.
 pub(crate) struct NewCustomer<'a> {
@@ -95,7 +113,21 @@ pub(crate) fn text(new: &NewCustomer<'_>) -> String {
 
 fn create(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
     let metadata = call.parameters.new_metadata()?;
-    check(work, call)?;
+    check_email(call)?;
+    if let Some(clock) = call.parameters.text("test_clock") {
+        test_clock::check_customer(work, clock)?;
+    }
+    let method = match call.parameters.text("payment_method") {
+        Some(id) => Some(free(payment_method::resolve(work, id, Some("payment_method"))?)?),
+        None => None,
+    };
+    // A test word names another card each time: the same word as `payment_method` means the card given there.
+    let default = match call.parameters.text("invoice_settings[default_payment_method]") {
+        Some(id) if Some(id) == call.parameters.text("payment_method") => method.clone(),
+        Some(id) if method.as_ref().is_some_and(|method| method["id"] == id) => method.clone(),
+        Some(id) => return Err(not_attached(id)),
+        None => None,
+    };
     let (id, prefix) = (work.ids.new_id("cus_"), work.ids.letters("", 8).to_uppercase());
     let mut customer = parse(&text(&NewCustomer {
         id: &id,
@@ -114,9 +146,31 @@ fn create(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
     }));
     customer["address"] = Value::Null;
     fill(&mut customer, call);
+    if let Some(default) = default {
+        customer["invoice_settings"]["default_payment_method"] = default["id"].clone();
+    }
     let text = work.save(Kind::Customer, &customer);
     work.emit("customer.created", &text);
+    if let Some(method) = method {
+        payment_method::attach_to(work, text_of(&method, "id"), &id)?;
+    }
     Ok(text)
+}
+
+/// A payment method that belongs to nobody yet and may be attached.
+fn free(method: Value) -> Result<Value, Refusal> {
+    if method["customer"].is_string() {
+        return Err(Refusal::bad("The payment method you provided has already been attached to a customer.")
+            .param("payment_method"));
+    }
+    payment_method::check_attachable(&method)?;
+    Ok(method)
+}
+
+fn not_attached(id: &str) -> Refusal {
+    Refusal::bad(format!("The customer does not have a payment method with the ID {id}. The payment method must be attached to the customer."))
+        .code("resource_missing")
+        .param("invoice_settings[default_payment_method]")
 }
 
 fn update(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
@@ -131,17 +185,22 @@ fn update(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
     Ok(change.text)
 }
 
-fn check(work: &Work<'_>, call: &Call) -> Result<(), Refusal> {
+fn check_email(call: &Call) -> Result<(), Refusal> {
     if let Some(email) = call.parameters.text("email")
         && !email.contains('@')
     {
         return Err(Refusal::bad(format!("Invalid email address: {email}")).code("email_invalid").param("email"));
     }
+    Ok(())
+}
+
+fn check(work: &Work<'_>, call: &Call) -> Result<(), Refusal> {
+    check_email(call)?;
     let param = "invoice_settings[default_payment_method]";
     if let Some(id) = call.parameters.text(param) {
         let method = work.value(Kind::PaymentMethod, id, Some(param))?;
         if text_of(&method, "customer") != call.id {
-            return Err(Refusal::bad(format!("The customer does not have a payment method with the ID {id}. The payment method must be attached to the customer.")).code("resource_missing").param(param));
+            return Err(not_attached(id));
         }
     }
     Ok(())
@@ -214,16 +273,21 @@ pub(crate) fn shipping(given: Option<&Value>) -> Value {
 }
 
 fn remove(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
-    let customer = work.text(Kind::Customer, &call.id, None)?;
     work.value(Kind::Customer, &call.id, None)?;
-    for held in work.book.table(Kind::Subscription).with("customer", &call.id) {
+    forget(work, &call.id)
+}
+
+/// Deletes a customer; subscriptions end.
+pub(crate) fn forget(work: &mut Work<'_>, id: &str) -> Result<Arc<str>, Refusal> {
+    let customer = work.text(Kind::Customer, id, None)?;
+    for held in work.book.table(Kind::Subscription).with("customer", id) {
         let held = parse(&held);
-        if text_of(&held, "status") != "canceled" {
+        if !matches!(text_of(&held, "status"), "canceled" | "incomplete_expired") {
             subscription::end(work, text_of(&held, "id"), "cancellation_requested")?;
         }
     }
-    let gone: Arc<str> = json_text!({ "id": call.id, "object": "customer", "deleted": true }).into();
-    work.book.table_mut(Kind::Customer).remove(&call.id, Some(gone.clone()));
+    let gone: Arc<str> = json_text!({ "id": id, "object": "customer", "deleted": true }).into();
+    work.remove(Kind::Customer, id, Some(gone.clone()));
     work.emit("customer.deleted", &customer);
     Ok(gone)
 }

@@ -19,6 +19,7 @@ pub(crate) static RESOURCE: Resource = Resource {
     object: "dispute",
     facets: &[Facet::id("charge"), Facet::id("payment_intent")],
     expands: &["charge", "payment_intent"],
+    search: None,
     endpoints: &ENDPOINTS,
 };
 
@@ -124,7 +125,7 @@ pub(crate) fn move_funds(book: &mut crate::book::Book, ids: &crate::ids::Ids, no
         amount_minor: if funds.reinstated { settled } else { -settled },
         fee_minor: if funds.reinstated { 0 } else { money::dispute_fee(currency) },
         currency,
-        source: funds.dispute,
+        source: Some(funds.dispute),
         description: Some(if funds.reinstated { "Chargeback reversal" } else { "Chargeback withdrawal" }),
         rate: rate.as_deref(),
         created: funds.created,
@@ -152,15 +153,15 @@ pub(crate) fn open(work: &mut Work<'_>, charge: &str, reason: &str, inquiry: boo
     let mut moves = Vec::new();
     if !inquiry {
         work.book.totals.presented(&currency).disputed += amount;
-        let funds = Funds { dispute: &id, amount, terms, created: work.now, reinstated: false };
-        moves.push(move_funds(work.book, work.ids, work.now, &funds));
+        let funds = Funds { dispute: &id, amount, terms, created: work.present, reinstated: false };
+        moves.push(move_funds(work.book, work.ids, work.present, &funds));
     }
     let text = work.insert(
         Kind::Dispute,
         text(&NewDispute {
             id: &id,
             livemode: work.book.livemode,
-            created: work.now,
+            created: work.present,
             amount,
             currency: &currency,
             charge,
@@ -201,8 +202,8 @@ pub(crate) fn decide(work: &mut Work<'_>, id: &str, won: bool) -> Result<Arc<str
     let mut returned = None;
     if won && !inquiry {
         let amount = int_of(&dispute, "amount");
-        let funds = Funds { dispute: id, amount, terms, created: work.now, reinstated: true };
-        returned = Some(move_funds(work.book, work.ids, work.now, &funds));
+        let funds = Funds { dispute: id, amount, terms, created: work.present, reinstated: true };
+        returned = Some(move_funds(work.book, work.ids, work.present, &funds));
     }
     let reinstated = returned.is_some();
     let change = work.change(Kind::Dispute, id, |dispute| {

@@ -19,6 +19,7 @@ pub(crate) static RESOURCE: Resource = Resource {
     // Whether every endpoint has taken it is known to the simulator alone.
     facets: &[Facet::word("type"), Facet { param: "delivery_success", path: "", indexed: false }],
     expands: &[],
+    search: None,
     endpoints: &ENDPOINTS,
 };
 
@@ -100,7 +101,7 @@ pub(crate) fn emit(work: &mut Work<'_>, kind: &'static str, object: &str, previo
     let text = text(&NewEvent {
         id: &id,
         livemode: work.book.livemode,
-        created: work.now,
+        created: work.present,
         kind,
         object,
         previous,
@@ -111,7 +112,7 @@ pub(crate) fn emit(work: &mut Work<'_>, kind: &'static str, object: &str, previo
     let delivered = if told.is_empty() { "true" } else { "false" };
     let events = work.book.table_mut(Kind::Event);
     events.mark(&id, "delivery_success", Some(delivered));
-    events.forget_before(work.now - KEPT_SECONDS);
+    events.forget_before(work.present - KEPT_SECONDS);
     let event: Arc<str> = id.into();
     work.deliveries.extend(told.into_iter().map(|endpoint| Delivery { event: event.clone(), endpoint }));
 }

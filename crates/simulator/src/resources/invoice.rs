@@ -4,13 +4,16 @@ mod draft;
 mod payment;
 
 pub(crate) use draft::{Draft, must_be_draft, open_draft, recompute};
-pub(crate) use payment::{attempt, finalize, method_for, void_invoice};
+pub(crate) use payment::{advance, advance_later, attempt, finalize, method_for, void_invoice};
 
-use super::{Endpoint, Kind, Resource, Verb, delete, get, post, simple};
+use super::{Call, Endpoint, Kind, Resource, Verb, delete, get, leave_out_clocks, post};
 use crate::{
+    book::Book,
     calendar::DAY,
     json::{Json, Raw, json_text},
-    table::Facet,
+    problem::Refusal,
+    search::{self, Field},
+    table::{Facet, Query},
 };
 
 pub(crate) static RESOURCE: Resource = Resource {
@@ -22,6 +25,7 @@ pub(crate) static RESOURCE: Resource = Resource {
         Facet::word("status"),
         Facet::word("collection_method"),
         Facet::word("due_date"),
+        Facet::id("test_clock"),
     ],
     expands: &[
         "account_tax_ids",
@@ -37,6 +41,7 @@ pub(crate) static RESOURCE: Resource = Resource {
         "payments",
         "test_clock",
     ],
+    search: Some(&FIELDS),
     endpoints: &ENDPOINTS,
 };
 
@@ -46,13 +51,27 @@ const CREATE: &str = "auto_advance:bool collection_method:one(charge_automatical
     days_until_due:int default_payment_method:text description:text due_date:int footer:text metadata:metadata \
     pending_invoice_items_behavior:one(exclude|include) statement_descriptor:text subscription:text";
 
-static ENDPOINTS: [Endpoint; 10] = [
+static FIELDS: [Field; 10] = [
+    Field::number("created"),
+    Field::token("currency"),
+    Field::token("customer"),
+    Field::token("last_finalization_error_code").at("last_finalization_error.code"),
+    Field::token("last_finalization_error_type").at("last_finalization_error.type"),
+    Field::text("number"),
+    Field::text("receipt_number"),
+    Field::token("status"),
+    Field::token("subscription").at("parent.subscription_details.subscription"),
+    Field::number("total"),
+];
+
+static ENDPOINTS: [Endpoint; 11] = [
+    get("/v1/invoices/search", search::ACCEPTS, "invoice", Verb::Search(Kind::Invoice)),
     get(
         "/v1/invoices",
         "collection_method:one(charge_automatically|send_invoice) created:times customer:text due_date:times \
          status:one(draft|open|paid|uncollectible|void) subscription:text",
         "invoice",
-        Verb::List(Kind::Invoice, simple),
+        Verb::List(Kind::Invoice, prepare),
     ),
     get("/v1/invoices/{id}", "", "invoice", Verb::Retrieve(Kind::Invoice)),
     post("/v1/invoices", CREATE, "invoice", draft::create),
@@ -69,6 +88,11 @@ static ENDPOINTS: [Endpoint; 10] = [
     post("/v1/invoices/{id}/void", "", "invoice", payment::void),
     post("/v1/invoices/{id}/mark_uncollectible", "", "invoice", payment::give_up),
 ];
+
+fn prepare(book: &Book, call: &mut Call, query: &mut Query) -> Result<(), Refusal> {
+    leave_out_clocks(book, Kind::Invoice, call, query);
+    Ok(())
+}
 
 /// How many lines an invoice shows in itself.
 pub(crate) const LINES_SHOWN: usize = 10;

@@ -3,7 +3,7 @@
 use super::{
     Call, Endpoint, Kind, Resource, Verb, delete, get, invoice,
     invoice_line::{self, NewLine, Origin, Priced},
-    post, price,
+    leave_out_clocks, post, price,
 };
 use crate::{
     book::Book,
@@ -18,8 +18,9 @@ use std::sync::Arc;
 pub(crate) static RESOURCE: Resource = Resource {
     kind: Kind::InvoiceItem,
     object: "invoiceitem",
-    facets: &[Facet::id("customer"), Facet::id("invoice")],
+    facets: &[Facet::id("customer"), Facet::id("invoice"), Facet::id("test_clock")],
     expands: &["customer", "discounts", "invoice", "test_clock"],
+    search: None,
     endpoints: &ENDPOINTS,
 };
 
@@ -99,6 +100,9 @@ pub(crate) fn text(new: &NewItem<'_>) -> String {
 }
 
 fn prepare(book: &Book, call: &mut Call, query: &mut Query) -> Result<(), Refusal> {
+    if !call.parameters.has("invoice") {
+        leave_out_clocks(book, Kind::InvoiceItem, call, query);
+    }
     if let (Some(pending), Some(facet)) =
         (call.parameters.take("pending"), book.table(Kind::InvoiceItem).facet("invoice"))
         && pending == true
@@ -267,10 +271,10 @@ fn remove(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
     let item = work.value(Kind::InvoiceItem, &call.id, None)?;
     let draft = draft_of(work, &item)?;
     let text = work.text(Kind::InvoiceItem, &call.id, None)?;
-    work.book.table_mut(Kind::InvoiceItem).remove(&call.id, None);
+    work.remove(Kind::InvoiceItem, &call.id, None);
     if let Some(invoice) = draft {
         if let Some(line) = line_of(work, &invoice, &call.id) {
-            work.book.table_mut(Kind::InvoiceLine).remove(text_of(&line, "id"), None);
+            work.remove(Kind::InvoiceLine, text_of(&line, "id"), None);
         }
         invoice::recompute(work, &invoice)?;
     }

@@ -13,6 +13,7 @@ pub(crate) static RESOURCE: Resource = Resource {
     object: "line_item",
     facets: &[Facet::id("invoice")],
     expands: &["discounts", "subscription"],
+    search: None,
     endpoints: &ENDPOINTS,
 };
 

@@ -13,6 +13,7 @@ pub(crate) static RESOURCE: Resource = Resource {
         Facet::id_at("payment[payment_intent]", "payment.payment_intent"),
     ],
     expands: &["invoice", "payment.payment_intent", "payment.charge"],
+    search: None,
     endpoints: &ENDPOINTS,
 };
 

@@ -21,15 +21,21 @@ pub(crate) mod payment_method;
 pub(crate) mod payout;
 pub(crate) mod price;
 pub(crate) mod product;
+pub(crate) mod promotion_code;
 pub(crate) mod refund;
+pub(crate) mod setup_intent;
 pub(crate) mod subscription;
+pub(crate) mod subscription_item;
+pub(crate) mod tax_rate;
+pub(crate) mod test_clock;
 pub(crate) mod webhook_endpoint;
 
 use crate::{
     book::Book,
     parameters::Parameters,
     problem::Refusal,
-    table::{Facet, Query},
+    search::Field,
+    table::{Facet, Query, Test},
     work::Work,
 };
 use std::sync::Arc;
@@ -56,6 +62,10 @@ pub(crate) enum Kind {
     InvoicePayment,
     Event,
     WebhookEndpoint,
+    PromotionCode,
+    TaxRate,
+    SetupIntent,
+    TestClock,
 }
 
 /// One type of object.
@@ -68,12 +78,14 @@ pub(crate) struct Resource {
     pub(crate) facets: &'static [Facet],
     /// Members that `expand` may name and that hold an id.
     pub(crate) expands: &'static [&'static str],
+    /// The fields that it can be searched by, if it can.
+    pub(crate) search: Option<&'static [Field]>,
     /// Its calls.
     pub(crate) endpoints: &'static [Endpoint],
 }
 
 /// All resources, in the order of [`Kind`].
-pub(crate) static ALL: [&Resource; 19] = [
+pub(crate) static ALL: [&Resource; 23] = [
     &account::RESOURCE,
     &product::RESOURCE,
     &price::RESOURCE,
@@ -93,6 +105,10 @@ pub(crate) static ALL: [&Resource; 19] = [
     &invoice_payment::RESOURCE,
     &event::RESOURCE,
     &webhook_endpoint::RESOURCE,
+    &promotion_code::RESOURCE,
+    &tax_rate::RESOURCE,
+    &setup_intent::RESOURCE,
+    &test_clock::RESOURCE,
 ];
 
 impl Kind {
@@ -138,6 +154,8 @@ pub(crate) enum Verb {
     Retrieve(Kind),
     /// Answers a page of objects.
     List(Kind, Prepare),
+    /// Answers a page of what a query finds.
+    Search(Kind),
     /// Answers something computed.
     Compute(fn(&Book, &Call, i64) -> Result<String, Refusal>),
     /// Changes the book and answers an object.
@@ -150,6 +168,14 @@ pub(crate) type Prepare = fn(&Book, &mut Call, &mut Query) -> Result<(), Refusal
 /// A list whose parameters are all simple filters.
 pub(crate) fn simple(_: &Book, _: &mut Call, _: &mut Query) -> Result<(), Refusal> {
     Ok(())
+}
+
+/// Leaves out of a list what is on a test clock, unless it is asked for by its clock or by one of its parents.
+pub(crate) fn leave_out_clocks(book: &Book, kind: Kind, call: &Call, query: &mut Query) {
+    let asked = ["test_clock", "customer", "subscription"].iter().any(|name| call.parameters.has(name));
+    if let Some(facet) = book.table(kind).facet("test_clock").filter(|_| !asked) {
+        query.tests.push(Test::Absent(facet));
+    }
 }
 
 /// A call that has passed authentication and the parameter table.

@@ -10,6 +10,7 @@ use super::{Call, Endpoint, Kind, Resource, Verb, get, payment_method, post, pri
 use crate::{
     json::{Json, json_text},
     problem::Refusal,
+    search::{self, Field},
     table::Facet,
     work::{Work, int_of, parse, text_of},
 };
@@ -21,6 +22,7 @@ pub(crate) static RESOURCE: Resource = Resource {
     object: "payment_intent",
     facets: &[Facet::id("customer"), Facet::word("status")],
     expands: &["application", "customer", "latest_charge", "on_behalf_of", "payment_method", "review"],
+    search: Some(&FIELDS),
     endpoints: &ENDPOINTS,
 };
 
@@ -36,7 +38,16 @@ const UPDATE: &str = "amount:int currency:text customer:text description:text me
 const CONFIRM: &str = "capture_method:one(automatic|automatic_async|manual) error_on_requires_action:bool off_session:bool \
     payment_method:text receipt_email:text return_url:text setup_future_usage:one(off_session|on_session) use_stripe_sdk:bool";
 
-static ENDPOINTS: [Endpoint; 7] = [
+static FIELDS: [Field; 5] = [
+    Field::number("amount"),
+    Field::number("created"),
+    Field::token("currency"),
+    Field::token("customer"),
+    Field::token("status"),
+];
+
+static ENDPOINTS: [Endpoint; 8] = [
+    get("/v1/payment_intents/search", search::ACCEPTS, "payment_intent", Verb::Search(Kind::PaymentIntent)),
     get(
         "/v1/payment_intents",
         "created:times customer:text",
@@ -182,7 +193,7 @@ fn create(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
         id: &id,
         secret: &secret,
         livemode: work.book.livemode,
-        created: work.now,
+        created: work.present,
         amount,
         currency: &currency,
         status: if method.is_some() { "requires_confirmation" } else { "requires_payment_method" },

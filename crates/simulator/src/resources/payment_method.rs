@@ -16,6 +16,7 @@ pub(crate) static RESOURCE: Resource = Resource {
     object: "payment_method",
     facets: &[Facet::id("customer"), Facet::word("type")],
     expands: &["customer"],
+    search: None,
     endpoints: &ENDPOINTS,
 };
 
@@ -101,7 +102,7 @@ fn make(work: &mut Work<'_>, card: &cards::Card, expires: (i64, i64)) -> Value {
         text(&NewCard {
             id: &id,
             livemode: work.book.livemode,
-            created: work.now,
+            created: work.present,
             customer: None,
             name: None,
             email: None,
@@ -124,7 +125,7 @@ fn make(work: &mut Work<'_>, card: &cards::Card, expires: (i64, i64)) -> Value {
 /// The payment method with this id; a test word such as `pm_card_visa` becomes a new one, as with Stripe.
 pub(crate) fn resolve(work: &mut Work<'_>, id: &str, param: Option<&str>) -> Result<Value, Refusal> {
     match cards::by_word(id) {
-        Some(card) if !work.book.livemode => Ok(make(work, card, next_year(work.now))),
+        Some(card) if !work.book.livemode => Ok(make(work, card, next_year(work.present))),
         _ => work.value(Kind::PaymentMethod, id, param),
     }
 }
@@ -168,7 +169,7 @@ fn create(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
     };
     let card = cards::named(word, param)?;
     let metadata = parameters.new_metadata()?;
-    let mut expires = next_year(work.now);
+    let mut expires = next_year(work.present);
     if let (Some(month), Some(year)) = (parameters.int("card[exp_month]"), parameters.int("card[exp_year]")) {
         if !(1..=12).contains(&month) {
             return Err(Refusal::declined("invalid_expiry_month", None, "Your card's expiration month is invalid.")
@@ -216,14 +217,19 @@ fn attach(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
     if method["customer"].is_string() && text_of(&method, "customer") != customer {
         return Err(Refusal::bad("The payment method you provided has already been attached to a customer."));
     }
-    // The card 4000000000000341 attaches and fails later; the other declining cards are checked here.
-    let last4 = shown(&method).last4.to_owned();
-    if let cards::Behaviour::Declines(code, decline_code, message) = cards::behaviour(&last4)
-        && last4 != "0341"
-    {
-        return Err(Refusal::declined(code, decline_code, message));
-    }
+    check_attachable(&method)?;
     attach_to(work, text_of(&method, "id"), customer)
+}
+
+/// The card 4000000000000341 attaches and fails later; the other declining cards are checked before they are attached.
+pub(crate) fn check_attachable(method: &Value) -> Result<(), Refusal> {
+    let last4 = shown(method).last4;
+    match cards::behaviour(last4) {
+        cards::Behaviour::Declines(code, decline_code, message) if last4 != "0341" => {
+            Err(Refusal::declined(code, decline_code, message))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Attaches without asking.

@@ -27,6 +27,7 @@ pub(crate) static RESOURCE: Resource = Resource {
         "reversed_by",
         "application_fee",
     ],
+    search: None,
     endpoints: &ENDPOINTS,
 };
 
@@ -127,7 +128,7 @@ pub(crate) fn sweep(book: &mut Book, ids: &Ids, at: i64, now: i64) -> Vec<Arc<st
             amount_minor: -amount,
             fee_minor: 0,
             currency,
-            source: &id,
+            source: Some(&id),
             description: Some("STRIPE PAYOUT"),
             rate: None,
             created: at,
@@ -187,6 +188,50 @@ pub(crate) fn arrive(work: &mut Work<'_>, id: &str) {
     }
 }
 
+/// The bank sends a payout back, also one that had arrived (FACTS section 13): the money waits for a later payout.
+pub(crate) fn fail(work: &mut Work<'_>, id: &str, code: &str) -> Result<Arc<str>, Refusal> {
+    let payout = work.value(Kind::Payout, id, None)?;
+    if !matches!(text_of(&payout, "status"), "pending" | "in_transit" | "paid") {
+        return Err(Refusal::bad(format!("A payout that is {} cannot fail.", text_of(&payout, "status"))));
+    }
+    let currency = text_of(&payout, "currency").to_owned();
+    let transaction = give_back(work, &payout, Movement::PayoutFailure, &currency, "STRIPE PAYOUT FAILURE");
+    let change = work.change(Kind::Payout, id, |payout| {
+        payout["status"] = "failed".into();
+        payout["failure_balance_transaction"] = transaction.into();
+        payout["failure_code"] = code.into();
+        payout["failure_message"] = "The bank sent the payout back.".into();
+        Ok(())
+    })?;
+    work.emit("payout.failed", &change.text);
+    work.emit_updated("payout.updated", &change);
+    Ok(change.text)
+}
+
+/// Books the money of a payout back; answers the id of the balance transaction.
+fn give_back(
+    work: &mut Work<'_>,
+    payout: &serde_json::Value,
+    movement: Movement,
+    currency: &str,
+    what: &str,
+) -> String {
+    let now = work.present;
+    let posting = Posting {
+        movement,
+        amount_minor: int_of(payout, "amount"),
+        fee_minor: 0,
+        currency,
+        source: Some(text_of(payout, "id")),
+        description: Some(what),
+        rate: None,
+        created: now,
+        available_on: now,
+        waits: true,
+    };
+    book_money(work.book, work.ids, now, &posting).0
+}
+
 fn create(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
     let parameters = &call.parameters;
     let metadata = parameters.new_metadata()?;
@@ -198,18 +243,18 @@ fn create(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
     if amount < 1 {
         return Err(Refusal::bad("Invalid positive integer").code("parameter_invalid_integer").param("amount"));
     }
-    if balance::of(work.book, currency, work.now).0 < amount {
+    if balance::of(work.book, currency, work.present).0 < amount {
         return Err(Refusal::bad("You have insufficient available funds in your Stripe account for this payout.")
             .code("balance_insufficient"));
     }
     let id = work.ids.new_id("po_");
-    let (now, arrives) = (work.now, arrival(work.now));
+    let (now, arrives) = (work.present, arrival(work.present));
     let posting = Posting {
         movement: Movement::Payout,
         amount_minor: -amount,
         fee_minor: 0,
         currency,
-        source: &id,
+        source: Some(&id),
         description: parameters.text("description"),
         rate: None,
         created: now,
@@ -253,21 +298,8 @@ fn cancel(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
         ))
         .code("payouts_not_allowed"));
     }
-    let now = work.now;
     let currency = text_of(&payout, "currency").to_owned();
-    let posting = Posting {
-        movement: Movement::PayoutReversal,
-        amount_minor: int_of(&payout, "amount"),
-        fee_minor: 0,
-        currency: &currency,
-        source: &call.id,
-        description: Some("Payout canceled"),
-        rate: None,
-        created: now,
-        available_on: now,
-        waits: true,
-    };
-    let (transaction, _) = book_money(work.book, work.ids, now, &posting);
+    let transaction = give_back(work, &payout, Movement::PayoutReversal, &currency, "Payout canceled");
     let change = work.change(Kind::Payout, &call.id, |payout| {
         payout["status"] = "canceled".into();
         payout["failure_balance_transaction"] = transaction.into();

@@ -6,6 +6,7 @@ use crate::{
     json::{Json, Raw, json_text},
     money,
     problem::Refusal,
+    search::{self, Field},
     table::{Facet, Query, Test},
     work::{Work, text_of},
 };
@@ -25,10 +26,20 @@ pub(crate) static RESOURCE: Resource = Resource {
         Facet::word_at("recurring[usage_type]", "recurring.usage_type"),
     ],
     expands: &["product", "tiers"],
+    search: Some(&FIELDS),
     endpoints: &ENDPOINTS,
 };
 
-static ENDPOINTS: [Endpoint; 4] = [
+static FIELDS: [Field; 5] = [
+    Field::token("active"),
+    Field::token("currency"),
+    Field::text("lookup_key"),
+    Field::token("product"),
+    Field::token("type"),
+];
+
+static ENDPOINTS: [Endpoint; 5] = [
+    get("/v1/prices/search", search::ACCEPTS, "plan", Verb::Search(Kind::Price)),
     get(
         "/v1/prices",
         "active:bool created:times currency:text lookup_keys[]:text product:text type:one(one_time|recurring) \

@@ -5,6 +5,7 @@ use crate::{
     book::Book,
     json::{Json, json_text},
     problem::Refusal,
+    search::{self, Field},
     table::{Facet, Query, Test},
     work::Work,
 };
@@ -22,10 +23,20 @@ pub(crate) static RESOURCE: Resource = Resource {
         Facet::word("shippable"),
     ],
     expands: &["default_price", "tax_code"],
+    search: Some(&FIELDS),
     endpoints: &ENDPOINTS,
 };
 
-static ENDPOINTS: [Endpoint; 5] = [
+static FIELDS: [Field; 5] = [
+    Field::token("active"),
+    Field::text("description"),
+    Field::text("name"),
+    Field::token("shippable"),
+    Field::text("url"),
+];
+
+static ENDPOINTS: [Endpoint; 6] = [
+    get("/v1/products/search", search::ACCEPTS, "product", Verb::Search(Kind::Product)),
     get(
         "/v1/products",
         "active:bool created:times ids[]:text shippable:bool type:one(good|service) url:text",
@@ -138,7 +149,7 @@ fn remove(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
     if !work.book.table(Kind::Price).with("product", &call.id).is_empty() {
         return Err(Refusal::bad("This product cannot be deleted because it has one or more user-created prices."));
     }
-    work.book.table_mut(Kind::Product).remove(&call.id, None);
+    work.remove(Kind::Product, &call.id, None);
     work.emit("product.deleted", &product);
     Ok(json_text!({ "id": call.id, "object": "product", "deleted": true }).into())
 }

@@ -1,7 +1,13 @@
 //! Refunds: whole or in parts, up to what was captured (FACTS section 10).
 
-use super::{Call, Endpoint, Kind, Resource, Verb, get, post, price, simple};
+use super::{
+    Call, Endpoint, Kind, Resource, Verb,
+    cards::{self, Refunds},
+    get, post, price, simple,
+};
 use crate::{
+    book::Due,
+    calendar::DAY,
     json::{Json, json_text},
     money::Terms,
     problem::Refusal,
@@ -26,11 +32,12 @@ pub(crate) static RESOURCE: Resource = Resource {
         "source_transfer_reversal",
         "transfer_reversal",
     ],
+    search: None,
     endpoints: &ENDPOINTS,
 };
 
 // Refunds ride on the permission for charges.
-static ENDPOINTS: [Endpoint; 4] = [
+static ENDPOINTS: [Endpoint; 5] = [
     get("/v1/refunds", "charge:text created:times payment_intent:text", "charge", Verb::List(Kind::Refund, simple)),
     get("/v1/refunds/{id}", "", "charge", Verb::Retrieve(Kind::Refund)),
     post(
@@ -40,6 +47,7 @@ static ENDPOINTS: [Endpoint; 4] = [
         create,
     ),
     post("/v1/refunds/{id}", "metadata:metadata", "charge", update),
+    post("/v1/refunds/{id}/cancel", "", "charge", cancel),
 ];
 
 /// What a refund is made from.
@@ -53,6 +61,7 @@ pub(crate) struct NewRefund<'a> {
     pub(crate) customer: Option<&'a str>,
     pub(crate) payment_method: Option<&'a str>,
     pub(crate) balance_transaction: &'a str,
+    pub(crate) status: &'a str,
     pub(crate) reason: Option<&'a str>,
     pub(crate) metadata: &'a dyn Json,
 }
@@ -76,7 +85,7 @@ pub(crate) fn text(new: &NewRefund<'_>) -> String {
         "reason": new.reason,
         "receipt_number": null,
         "source_transfer_reversal": null,
-        "status": "succeeded",
+        "status": new.status,
         "transfer_reversal": null,
     })
 }
@@ -107,7 +116,7 @@ pub(crate) fn move_money(
         amount_minor: -returned.terms.taken_back(returned.charged, returned.before, returned.amount),
         fee_minor: 0,
         currency: returned.terms.settles_in,
-        source: returned.refund,
+        source: Some(returned.refund),
         description: Some("REFUND FOR CHARGE"),
         rate: rate.as_deref(),
         created: returned.created,
@@ -176,6 +185,7 @@ pub(crate) fn make(
     }
     let currency = text_of(&charge, "currency").to_owned();
     let terms = price::check_currency(&currency)?;
+    let takes = cards::refunds(text_of(&charge["payment_method_details"]["card"], "last4"));
     let id = work.ids.new_id("re_");
     // What was never captured is not part of what arrived.
     let released = charged - int_of(&charge, "amount_captured");
@@ -186,14 +196,14 @@ pub(crate) fn make(
         before: before - released,
         amount,
         currency: &currency,
-        created: work.now,
+        created: work.present,
     };
-    let money = move_money(work.book, work.ids, work.now, &returned);
+    let money = move_money(work.book, work.ids, work.present, &returned);
     let text = work.insert(
         Kind::Refund,
         text(&NewRefund {
             id: &id,
-            created: work.now,
+            created: work.present,
             amount,
             currency: &currency,
             charge: charge_id,
@@ -201,6 +211,7 @@ pub(crate) fn make(
             customer: charge["customer"].as_str(),
             payment_method: charge["payment_method"].as_str(),
             balance_transaction: &money,
+            status: if takes == Refunds::Waits { "pending" } else { "succeeded" },
             reason,
             metadata,
         }),
@@ -210,10 +221,82 @@ pub(crate) fn make(
         charge["refunded"] = (before + amount == charged).into();
         Ok(())
     })?;
+    if takes != Refunds::Succeeds {
+        work.book.due.insert((work.present + DAY, Due::Refund(id.as_str().into())));
+    }
     work.emit("refund.created", &text);
     let previous = serde_json::json!({ "amount_refunded": before });
     super::event::emit(work, "charge.refunded", &change.text, Some(&previous));
     Ok(text)
+}
+
+/// The bank decides a refund: it goes through late, or comes back.
+pub(crate) fn decided(work: &mut Work<'_>, id: &str) -> Result<(), Refusal> {
+    let refund = work.value(Kind::Refund, id, None)?;
+    match text_of(&refund, "status") {
+        "pending" => {
+            let change = work.change(Kind::Refund, id, |refund| {
+                refund["status"] = "succeeded".into();
+                Ok(())
+            })?;
+            work.emit_updated("refund.updated", &change);
+            work.emit("charge.refund.updated", &change.text);
+            Ok(())
+        }
+        "succeeded" => give_back(work, &refund, "failed", "expired_or_canceled_card").map(|_| ()),
+        _ => Ok(()),
+    }
+}
+
+/// A refund comes back: its money with a balance transaction of its own, and the charge is refunded by that much less.
+fn give_back(work: &mut Work<'_>, refund: &Value, status: &str, reason: &str) -> Result<Arc<str>, Refusal> {
+    let (id, charge) = (text_of(refund, "id"), text_of(refund, "charge"));
+    let amount = int_of(refund, "amount");
+    let taken = work.value(Kind::BalanceTransaction, text_of(refund, "balance_transaction"), None)?;
+    let rate = taken["exchange_rate"].is_number().then(|| taken["exchange_rate"].to_string());
+    work.book.totals.presented(text_of(refund, "currency")).refunded -= amount;
+    let posting = Posting {
+        movement: Movement::RefundFailure,
+        amount_minor: -int_of(&taken, "amount"),
+        fee_minor: 0,
+        currency: text_of(&taken, "currency"),
+        source: Some(id),
+        description: Some("REFUND FAILURE"),
+        rate: rate.as_deref(),
+        created: work.present,
+        available_on: work.present,
+        waits: true,
+    };
+    let money = book_money(work.book, work.ids, work.present, &posting).0;
+    let change = work.change(Kind::Refund, id, |refund| {
+        refund["status"] = status.into();
+        refund["failure_balance_transaction"] = money.into();
+        if status == "failed" {
+            refund["failure_reason"] = reason.into();
+        }
+        Ok(())
+    })?;
+    let charge = work.change(Kind::Charge, charge, |charge| {
+        charge["amount_refunded"] = (int_of(charge, "amount_refunded") - amount).max(0).into();
+        charge["refunded"] = false.into();
+        Ok(())
+    })?;
+    if status == "failed" {
+        work.emit("refund.failed", &change.text);
+    }
+    work.emit_updated("refund.updated", &change);
+    work.emit("charge.refund.updated", &change.text);
+    work.emit_updated("charge.updated", &charge);
+    Ok(change.text)
+}
+
+/// Only a refund that waits can be taken back.
+fn cancel(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
+    let refund = work.value(Kind::Refund, &call.id, None)?;
+    match text_of(&refund, "status") {
+        "pending" | "requires_action" => give_back(work, &refund, "canceled", ""),
+        status => Err(Refusal::bad(format!("A refund with a status of {status} cannot be canceled."))),
+    }
 }
 
 fn update(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {

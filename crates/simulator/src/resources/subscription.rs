@@ -4,20 +4,22 @@ mod change;
 mod create;
 mod life;
 
-pub(crate) use life::{collect, end, invoice_paid, renew};
+pub(crate) use change::update;
+pub(crate) use life::{collect, end, expire, invoice_paid, renew, trial_ending};
 
-use super::{Call, Endpoint, Kind, Resource, Verb, delete, get, post};
+use super::{Call, Endpoint, Kind, Resource, Verb, delete, get, leave_out_clocks, post};
 use crate::{
     book::Book,
     json::{Json, Raw, json_text},
     problem::Refusal,
+    search::{self, Field},
     table::{Facet, Query, Test},
 };
 
 pub(crate) static RESOURCE: Resource = Resource {
     kind: Kind::Subscription,
     object: "subscription",
-    facets: &[Facet::id("customer"), Facet::word("status"), Facet::word("collection_method")],
+    facets: &[Facet::id("customer"), Facet::word("status"), Facet::word("collection_method"), Facet::id("test_clock")],
     expands: &[
         "application",
         "customer",
@@ -30,30 +32,38 @@ pub(crate) static RESOURCE: Resource = Resource {
         "schedule",
         "test_clock",
     ],
+    search: Some(&FIELDS),
     endpoints: &ENDPOINTS,
 };
 
 const CREATE: &str = "customer:text! items[][price]:text! items[][quantity]:int items[][metadata]:metadata \
     cancel_at:int cancel_at_period_end:bool collection_method:one(charge_automatically|send_invoice) currency:text \
     days_until_due:int default_payment_method:text description:text metadata:metadata off_session:bool \
-    payment_behavior:one(allow_incomplete|default_incomplete|error_if_incomplete) trial_end:int trial_period_days:int";
+    payment_behavior:one(allow_incomplete|default_incomplete|error_if_incomplete) trial_end:text trial_period_days:int \
+    trial_settings[end_behavior][missing_payment_method]:one(cancel|create_invoice|pause)";
 const UPDATE: &str = "items[][id]:text items[][price]:text items[][quantity]:int items[][deleted]:bool items[][metadata]:metadata \
     cancel_at:int cancel_at_period_end:bool cancellation_details[comment]:text \
     cancellation_details[feedback]:one(customer_service|low_quality|missing_features|other|switched_service|too_complex|too_expensive|unused) \
     days_until_due:int default_payment_method:text description:text metadata:metadata off_session:bool \
-    proration_behavior:one(create_prorations|none)";
+    proration_behavior:one(create_prorations|none) trial_end:text \
+    trial_settings[end_behavior][missing_payment_method]:one(cancel|create_invoice|pause)";
 
-static ENDPOINTS: [Endpoint; 5] = [
+static FIELDS: [Field; 4] =
+    [Field::number("canceled_at"), Field::number("created"), Field::token("customer"), Field::token("status")];
+
+static ENDPOINTS: [Endpoint; 7] = [
+    get("/v1/subscriptions/search", search::ACCEPTS, "subscription", Verb::Search(Kind::Subscription)),
     get(
         "/v1/subscriptions",
-        "collection_method:one(charge_automatically|send_invoice) created:times customer:text price:text \
+        "collection_method:one(charge_automatically|send_invoice) created:times customer:text test_clock:text \
          status:one(active|all|canceled|ended|incomplete|incomplete_expired|past_due|paused|trialing|unpaid)",
         "subscription",
         Verb::List(Kind::Subscription, prepare),
     ),
     get("/v1/subscriptions/{id}", "", "subscription", Verb::Retrieve(Kind::Subscription)),
     post("/v1/subscriptions", CREATE, "subscription", create::create),
-    post("/v1/subscriptions/{id}", UPDATE, "subscription", change::update),
+    post("/v1/subscriptions/{id}", UPDATE, "subscription", update),
+    post("/v1/subscriptions/{id}/resume", "billing_cycle_anchor[type]:one(now)", "subscription", life::resume),
     delete(
         "/v1/subscriptions/{id}",
         "cancellation_details[comment]:text \
@@ -190,8 +200,6 @@ fn prepare(book: &Book, call: &mut Call, query: &mut Query) -> Result<(), Refusa
         Some(status) => query.tests.push(Test::Is(facet, status.to_owned())),
         None => query.tests.push(Test::NoneOf(facet, ended())),
     }
-    if call.parameters.has("price") {
-        return Err(Refusal::bad("The simulator does not filter subscriptions by price.").param("price"));
-    }
+    leave_out_clocks(book, Kind::Subscription, call, query);
     Ok(())
 }

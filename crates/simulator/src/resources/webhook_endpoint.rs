@@ -17,6 +17,7 @@ pub(crate) static RESOURCE: Resource = Resource {
     object: "webhook_endpoint",
     facets: &[],
     expands: &[],
+    search: None,
     endpoints: &ENDPOINTS,
 };
 
@@ -60,7 +61,7 @@ fn create(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
             "object": "webhook_endpoint",
             "api_version": version,
             "application": null,
-            "created": work.now,
+            "created": work.present,
             "description": parameters.text("description"),
             "enabled_events": parameters.list("enabled_events").to_vec(),
             "livemode": work.book.livemode,
@@ -99,7 +100,7 @@ fn update(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
 
 fn remove(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
     work.value(Kind::WebhookEndpoint, &call.id, None)?;
-    work.book.table_mut(Kind::WebhookEndpoint).remove(&call.id, None);
+    work.remove(Kind::WebhookEndpoint, &call.id, None);
     work.book.secrets.remove(&call.id);
     refresh(work.book);
     Ok(json_text!({ "id": call.id, "object": "webhook_endpoint", "deleted": true }).into())

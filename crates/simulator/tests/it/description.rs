@@ -1,7 +1,7 @@
 //! Stripe's own description of its API, and a validator small enough to be read.
 
 use serde_json::Value;
-use std::sync::OnceLock;
+use std::{collections::BTreeSet, sync::OnceLock};
 
 /// `openapi.json`, which lies beside the checkout wherever tests run.
 pub(crate) struct Description {
@@ -138,34 +138,97 @@ impl Description {
         fewest.unwrap_or_else(|| vec![format!("{at} fits none of the shapes allowed: {value}")])
     }
 
-    /// Whether a parameter path such as `items[][price]` exists in an operation.
-    pub(crate) fn has_parameter(&self, operation: &Value, path: &str) -> bool {
-        let names: Vec<&str> = path.split('[').map(|part| part.trim_end_matches(']')).collect();
-        let mut schemas = Vec::new();
+    /// The top-level parameters of an operation: those of the query and the members of the body.
+    fn top<'a>(&'a self, operation: &'a Value) -> Vec<(&'a str, &'a Value)> {
+        let mut found = Vec::new();
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
-            if parameter["in"] == "query" && parameter["name"] == names[0] {
-                schemas.push(&parameter["schema"]);
+            if parameter["in"] == "query" {
+                found.push((parameter["name"].as_str().unwrap(), &parameter["schema"]));
             }
         }
         for content in operation["requestBody"]["content"].as_object().into_iter().flat_map(|content| content.values())
         {
             let body = self.resolve(&content["schema"]);
-            if !body["properties"][names[0]].is_null() {
-                schemas.push(&body["properties"][names[0]]);
-            }
+            let members = body["properties"].as_object().into_iter().flatten();
+            found.extend(members.map(|(name, schema)| (name.as_str(), schema)));
         }
-        schemas.iter().any(|schema| self.leads_to(schema, &names[1..]))
+        found
     }
 
-    fn leads_to(&self, schema: &Value, names: &[&str]) -> bool {
+    /// The schemas that a parameter path such as `items[][price]` leads to in an operation.
+    pub(crate) fn parameter<'a>(&'a self, operation: &'a Value, path: &str) -> Vec<&'a Value> {
+        let names: Vec<&str> = path.split('[').map(|part| part.trim_end_matches(']')).collect();
+        let top = self.top(operation).into_iter().filter(|(name, _)| *name == names[0]);
+        top.flat_map(|(_, schema)| self.led_to(schema, &names[1..])).collect()
+    }
+
+    fn led_to<'a>(&'a self, schema: &'a Value, names: &[&str]) -> Vec<&'a Value> {
         let schema = self.resolve(schema);
-        let Some((name, rest)) = names.split_first() else { return true };
+        let Some((name, rest)) = names.split_first() else { return vec![schema] };
         if let Some(choices) = schema["anyOf"].as_array() {
-            return choices.iter().any(|choice| self.leads_to(choice, names));
+            return choices.iter().flat_map(|choice| self.led_to(choice, names)).collect();
         }
-        if name.is_empty() {
-            return !schema["items"].is_null() && self.leads_to(&schema["items"], rest);
+        let next = if name.is_empty() { &schema["items"] } else { &schema["properties"][*name] };
+        if next.is_null() { Vec::new() } else { self.led_to(next, rest) }
+    }
+
+    /// Whether a parameter takes what a word of the simulator's tables stands for.
+    pub(crate) fn takes(&self, schema: &Value, kind: &str) -> bool {
+        let schema = self.resolve(schema);
+        if let Some(choices) = schema["anyOf"].as_array() {
+            return choices.iter().any(|choice| self.takes(choice, kind));
         }
-        !schema["properties"][*name].is_null() && self.leads_to(&schema["properties"][*name], rest)
+        let is = |name: &str| schema["type"] == name;
+        match kind {
+            "int" => is("integer"),
+            "bool" => is("boolean"),
+            "decimal" => is("number") || is("string"),
+            "metadata" => is("object") && !schema["additionalProperties"].is_null(),
+            "times" => is("object") && !schema["properties"]["gte"].is_null(),
+            "text" => is("string"),
+            words => {
+                let known = schema["enum"].as_array();
+                words
+                    .trim_start_matches("one(")
+                    .trim_end_matches(')')
+                    .split('|')
+                    .all(|word| known.is_some_and(|known| known.iter().any(|other| other == word)))
+            }
+        }
+    }
+
+    /// The shortest parameter paths of an operation that lead to nothing of what is accepted.
+    pub(crate) fn parameters_besides(&self, operation: &Value, accepted: &BTreeSet<&str>) -> Vec<String> {
+        let mut found = BTreeSet::new();
+        for (name, schema) in self.top(operation) {
+            if name != "expand" {
+                self.besides(schema, name.to_owned(), accepted, &mut found);
+            }
+        }
+        found.into_iter().collect()
+    }
+
+    fn besides(&self, schema: &Value, path: String, accepted: &BTreeSet<&str>, found: &mut BTreeSet<String>) {
+        if accepted.contains(path.as_str()) {
+            return;
+        }
+        if !accepted.iter().any(|other| other.starts_with(&format!("{path}["))) {
+            found.insert(path);
+            return;
+        }
+        let schema = self.resolve(schema);
+        for choice in schema["anyOf"].as_array().into_iter().flatten() {
+            // A choice without members (an empty string, to unset) has nothing further.
+            let choice = self.resolve(choice);
+            if choice["properties"].is_object() || choice["items"].is_object() {
+                self.besides(choice, path.clone(), accepted, found);
+            }
+        }
+        if schema["items"].is_object() {
+            self.besides(&schema["items"], format!("{path}[]"), accepted, found);
+        }
+        for (name, member) in schema["properties"].as_object().into_iter().flatten() {
+            self.besides(member, format!("{path}[{name}]"), accepted, found);
+        }
     }
 }

@@ -123,8 +123,15 @@ pub(super) fn create(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refus
         }
         Ok(())
     })?;
-    work.emit("invoice.created", &change.text);
-    Ok(change.text)
+    let advances = change.after["auto_advance"] == true;
+    let text = if advances {
+        super::advance_later(work, &id)?;
+        work.text(Kind::Invoice, &id, None)?
+    } else {
+        change.text
+    };
+    work.emit("invoice.created", &text);
+    Ok(text)
 }
 
 pub(super) fn check_sending(method: Option<&str>, call: &Call) -> Result<(), Refusal> {
@@ -174,6 +181,13 @@ pub(super) fn update(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refus
         Ok(())
     })?;
     work.emit_updated("invoice.updated", &change);
+    if change.before["status"] == "draft"
+        && change.before["auto_advance"] != true
+        && change.after["auto_advance"] == true
+    {
+        super::advance_later(work, &call.id)?;
+        return work.text(Kind::Invoice, &call.id, None);
+    }
     Ok(change.text)
 }
 
@@ -185,14 +199,14 @@ pub(super) fn remove(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refus
     let text = work.text(Kind::Invoice, &call.id, None)?;
     for line in work.book.table(Kind::InvoiceLine).with("invoice", &call.id) {
         let line = parse(&line);
-        work.book.table_mut(Kind::InvoiceLine).remove(text_of(&line, "id"), None);
+        work.remove(Kind::InvoiceLine, text_of(&line, "id"), None);
     }
     for item in work.book.table(Kind::InvoiceItem).with("invoice", &call.id) {
         let mut item = parse(&item);
         item["invoice"] = Value::Null;
         work.save(Kind::InvoiceItem, &item);
     }
-    work.book.table_mut(Kind::Invoice).remove(&call.id, None);
+    work.remove(Kind::Invoice, &call.id, None);
     work.emit("invoice.deleted", &text);
     Ok(json_text!({ "id": call.id, "object": "invoice", "deleted": true }).into())
 }

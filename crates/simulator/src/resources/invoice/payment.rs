@@ -7,6 +7,7 @@ use crate::resources::{
     payment_method, subscription,
 };
 use crate::{
+    book::Due,
     json::Raw,
     problem::Refusal,
     work::{Work, int_of, parse, text_of},
@@ -42,7 +43,7 @@ pub(crate) fn finalize(work: &mut Work<'_>, id: &str) -> Result<Arc<str>, Refusa
                 id: &intent,
                 secret: &secret,
                 livemode: work.book.livemode,
-                created: now,
+                created: work.present,
                 amount: due,
                 currency: text_of(&invoice, "currency"),
                 status: "requires_payment_method",
@@ -80,6 +81,7 @@ pub(crate) fn finalize(work: &mut Work<'_>, id: &str) -> Result<Arc<str>, Refusa
         invoice["number"] = number.into();
         invoice["effective_at"] = now.into();
         invoice["ending_balance"] = 0.into();
+        invoice["automatically_finalizes_at"] = Value::Null;
         invoice["status_transitions"]["finalized_at"] = now.into();
         let page = format!("https://invoice.stripe.com/i/{id}");
         invoice["invoice_pdf"] = format!("{page}/pdf").into();
@@ -88,6 +90,34 @@ pub(crate) fn finalize(work: &mut Work<'_>, id: &str) -> Result<Arc<str>, Refusa
     })?;
     work.emit("invoice.finalized", &change.text);
     if due == 0 { mark_paid(work, id, false) } else { Ok(change.text) }
+}
+
+/// How long a draft that advances by itself can still be changed.
+const DRAFT_SECONDS: i64 = 3_600;
+
+/// A draft that advances by itself is finalised an hour later.
+pub(crate) fn advance_later(work: &mut Work<'_>, id: &str) -> Result<(), Refusal> {
+    let at = work.now + DRAFT_SECONDS;
+    work.change(Kind::Invoice, id, |invoice| {
+        invoice["automatically_finalizes_at"] = at.into();
+        Ok(())
+    })?;
+    work.schedule(at, Due::Finalize(id.into()));
+    Ok(())
+}
+
+/// The hour of a draft is over: it is finalised, and then sent or paid.
+pub(crate) fn advance(work: &mut Work<'_>, id: &str) -> Result<(), Refusal> {
+    let invoice = work.value(Kind::Invoice, id, None)?;
+    if invoice["status"] != "draft" || invoice["auto_advance"] != true {
+        return Ok(());
+    }
+    let text = finalize(work, id)?;
+    if invoice["collection_method"] == "send_invoice" {
+        work.emit("invoice.sent", &text);
+        return Ok(());
+    }
+    subscription::collect(work, id)
 }
 
 /// The payment that is to pay an invoice, if one is open.

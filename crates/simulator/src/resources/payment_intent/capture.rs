@@ -42,10 +42,10 @@ pub(crate) fn capture_amount(work: &mut Work<'_>, id: &str, amount: Option<i64>,
         currency: &currency,
         terms,
         description: intent["description"].as_str(),
-        created: work.now,
+        created: work.present,
         bypasses_pending: cards::bypasses_pending(text_of(&charge["payment_method_details"]["card"], "last4")),
     };
-    let money = charge::settle(work.book, work.ids, work.now, &captured);
+    let money = charge::settle(work.book, work.ids, work.present, &captured);
     let charge = work.change(Kind::Charge, &charge_id, |charge| {
         charge["captured"] = true.into();
         charge["amount_captured"] = amount.into();
@@ -75,7 +75,7 @@ pub(super) fn cancel(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refus
 
 /// Cancels an intent; an authorised charge is released.
 pub(crate) fn cancel_intent(work: &mut Work<'_>, id: &str, reason: Option<&str>) -> Result<Arc<str>, Refusal> {
-    let now = work.now;
+    let now = work.present;
     let intent = work.value(Kind::PaymentIntent, id, None)?;
     if intent["status"] == "requires_capture" {
         let amount = int_of(&intent, "amount");

@@ -108,7 +108,7 @@ pub(super) fn charge_text(
     charge::text(&NewCharge {
         id,
         livemode: work.book.livemode,
-        created: work.now,
+        created: work.present,
         amount: int_of(intent, "amount"),
         currency: text_of(intent, "currency"),
         captured,
@@ -146,10 +146,10 @@ pub(super) fn succeed(work: &mut Work<'_>, intent: &Value, method: &Value) -> Re
             currency: &currency,
             terms,
             description: intent["description"].as_str(),
-            created: work.now,
+            created: work.present,
             bypasses_pending: cards::bypasses_pending(payment_method::shown(method).last4),
         };
-        charge::settle(work.book, work.ids, work.now, &captured)
+        charge::settle(work.book, work.ids, work.present, &captured)
     });
     let text = charge_text(work, &charge_id, intent, method, !manual, None, money.as_deref());
     let charge = work.insert(Kind::Charge, text);

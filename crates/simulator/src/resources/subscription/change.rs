@@ -2,7 +2,7 @@
 
 use super::{
     ITEMS_MAX, NewSubscriptionItem,
-    create::recurring_price,
+    create::{self, recurring_price},
     item_text,
     life::{details, period_of},
 };
@@ -21,7 +21,7 @@ use crate::{
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-pub(super) fn update(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
+pub(crate) fn update(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
     let parameters = &call.parameters;
     let now = work.now;
     let subscription = work.value(Kind::Subscription, &call.id, None)?;
@@ -29,6 +29,7 @@ pub(super) fn update(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refus
         return Err(Refusal::bad("A canceled subscription can only update its cancellation_details and metadata."));
     }
     work.named(Kind::PaymentMethod, parameters, "default_payment_method")?;
+    let trial_end = create::trial_end_of(call, now)?;
     let mut items = subscription["items"]["data"].as_array().cloned().unwrap_or_default();
     let mut prorations = Vec::new();
     for (at, given) in parameters.list("items").iter().enumerate() {
@@ -103,6 +104,21 @@ pub(super) fn update(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refus
         let end = items.first().map(|item| period_of(item).1);
         subscription["items"]["data"] = Value::Array(items);
         details(subscription, call);
+        if let Some(at_end) = parameters.text("trial_settings[end_behavior][missing_payment_method]") {
+            subscription["trial_settings"]["end_behavior"]["missing_payment_method"] = at_end.into();
+        }
+        if let Some(trial_end) = trial_end {
+            // The periods go to the trial's end, which renews them: at once when it ends now.
+            subscription["trial_end"] = trial_end.into();
+            subscription["billing_cycle_anchor"] = trial_end.into();
+            if subscription["trial_start"].is_null() {
+                subscription["trial_start"] = now.into();
+            }
+            subscription["status"] = "trialing".into();
+            for item in subscription["items"]["data"].as_array_mut().into_iter().flatten() {
+                item["current_period_end"] = trial_end.into();
+            }
+        }
         if parameters.has("cancel_at_period_end") {
             let ends = parameters.yes("cancel_at_period_end");
             subscription["cancel_at_period_end"] = ends.into();
@@ -118,6 +134,10 @@ pub(super) fn update(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refus
         Ok(())
     })?;
     work.emit_updated("customer.subscription.updated", &change);
+    if trial_end == Some(now) {
+        super::renew(work, &call.id)?;
+        return work.text(Kind::Subscription, &call.id, None);
+    }
     Ok(change.text)
 }
 

@@ -9,9 +9,10 @@ use crate::resources::{
     Call, Kind,
     invoice::{self},
     payment_intent::How,
-    price,
+    price, test_clock,
 };
 use crate::{
+    book::Due,
     calendar::{DAY, period_end},
     json::Raw,
     problem::Refusal,
@@ -64,11 +65,9 @@ pub(super) fn create(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refus
             .code("resource_missing")
             .param("default_payment_method"));
     }
-    let trial_end = match (parameters.int("trial_end"), parameters.int("trial_period_days")) {
-        (Some(end), _) if end <= work.now => {
-            return Err(Refusal::bad("trial_end must be a time in the future.").param("trial_end"));
-        }
-        (Some(end), _) => Some(end),
+    test_clock::check_subscription(work, &customer)?;
+    let trial_end = match (trial_end_of(call, work.now)?, parameters.int("trial_period_days")) {
+        (Some(end), _) => Some(end).filter(|end| *end > work.now),
         (None, Some(days)) if days > 0 => Some(work.now + days * DAY),
         _ => None,
     };
@@ -133,6 +132,9 @@ pub(super) fn create(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refus
         metadata: &metadata,
     }));
     parameters.copy_to(&mut subscription, &["collection_method", "days_until_due", "description"]);
+    if let Some(at_end) = parameters.text("trial_settings[end_behavior][missing_payment_method]") {
+        subscription["trial_settings"]["end_behavior"]["missing_payment_method"] = at_end.into();
+    }
     work.save(Kind::Subscription, &subscription);
     if customer["currency"].is_null() {
         work.change(Kind::Customer, text_of(&customer, "id"), |customer| {
@@ -146,6 +148,12 @@ pub(super) fn create(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refus
         Ok(())
     })?;
     work.emit("customer.subscription.created", &created.text);
+    if let Some(told) = trial_end.map(|end| end - TRIAL_TOLD_SECONDS).filter(|told| *told > now) {
+        work.schedule(told, Due::TrialEnding(id.as_str().into()));
+    }
+    if created.after["status"] == "incomplete" {
+        work.schedule(now + INCOMPLETE_SECONDS, Due::Expire(id.as_str().into()));
+    }
     invoice::finalize(work, &invoice)?;
     if !sends
         && behavior != "default_incomplete"
@@ -158,9 +166,31 @@ pub(super) fn create(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refus
         if let (Err(refusal), "error_if_incomplete") = (outcome, behavior) {
             // Nothing of it stays but the failed charge.
             self::end(work, &id, "payment_failed")?;
-            work.book.table_mut(Kind::Subscription).remove(&id, None);
+            work.remove(Kind::Subscription, &id, None);
             return Err(refusal);
         }
     }
+    if trial_end.is_some_and(|end| end - TRIAL_TOLD_SECONDS <= now) {
+        super::trial_ending(work, &id)?;
+    }
     work.text(Kind::Subscription, &id, None)
+}
+
+/// How long before its end a trial is told of.
+const TRIAL_TOLD_SECONDS: i64 = 3 * DAY;
+/// How long a first invoice may stay unpaid.
+const INCOMPLETE_SECONDS: i64 = 23 * 3_600;
+
+/// The end of the trial as given: a second, or `now`.
+pub(super) fn trial_end_of(call: &Call, now: i64) -> Result<Option<i64>, Refusal> {
+    let Some(text) = call.parameters.text("trial_end") else { return Ok(None) };
+    if text == "now" {
+        return Ok(Some(now));
+    }
+    match text.parse::<i64>() {
+        Ok(end) if end > now => Ok(Some(end)),
+        _ => {
+            Err(Refusal::bad("Invalid timestamp: must be an integer Unix timestamp in the future.").param("trial_end"))
+        }
+    }
 }
