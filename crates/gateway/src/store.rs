@@ -317,7 +317,7 @@ pub(crate) async fn add_calls(base: &Base, days: &HashMap<(TenantId, ConnectionI
     q(sql!(
         "INSERT INTO gateway_calls (tenant_id, connection_id, day, reads, writes, throttled)
          " pg "SELECT t, c, d, r, w, x FROM json_to_recordset($1::json) AS n(t BIGINT, c TEXT, d BIGINT, r BIGINT, w BIGINT, x BIGINT)"
-         lite "SELECT value ->> 't', value ->> 'c', value ->> 'd', value ->> 'r', value ->> 'w', value ->> 'x' FROM json_each($1)" "
+         lite "SELECT value ->> 't', value ->> 'c', value ->> 'd', value ->> 'r', value ->> 'w', value ->> 'x' FROM jsonb_each($1)" "
          WHERE TRUE
          ON CONFLICT (tenant_id, connection_id, day) DO UPDATE
          SET reads = gateway_calls.reads + excluded.reads, writes = gateway_calls.writes + excluded.writes,

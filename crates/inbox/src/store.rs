@@ -79,7 +79,7 @@ pub(crate) async fn insert(tx: &mut Tx, rows: &[NewRow<'_>]) -> Result<u64> {
             FROM json_to_recordset($1::json) AS r(t bigint, c text, e text, a text, y text, v text, k bigint, r bigint,
                 o text, i text, h boolean, s text)"
         lite "SELECT value->>'t', value->>'c', value->>'e', value->>'a', value->>'y', value->>'v', value->>'k', value->>'r',
-                value->>'o', value->>'i', value->>'h', value->>'s', 'ready', value->>'r' FROM json_each($1) WHERE true"
+                value->>'o', value->>'i', value->>'h', value->>'s', 'ready', value->>'r' FROM jsonb_each($1) WHERE true"
         " ON CONFLICT (tenant_id, event_id, connection_id) DO NOTHING"
     ))
     .bind(wire.as_str())
@@ -91,7 +91,7 @@ pub(crate) async fn insert(tx: &mut Tx, rows: &[NewRow<'_>]) -> Result<u64> {
             pg "SELECT t, c, e, convert_from(substring($2::bytea FROM b FOR l), 'UTF8')
                 FROM json_to_recordset($1::json) AS r(t bigint, c text, e text, b integer, l integer)"
             lite "SELECT value->>'t', value->>'c', value->>'e', CAST(substr($2, value->>'b', value->>'l') AS TEXT)
-                FROM json_each($1) WHERE true"
+                FROM jsonb_each($1) WHERE true"
             " ON CONFLICT (tenant_id, event_id, connection_id) DO NOTHING"
         ))
         .bind(wire)

@@ -31,10 +31,10 @@ use tokio::{
 
 /// Calls of one sync under way or waiting for their turn, over all kinds.
 const MOST_IN_FLIGHT: usize = 24;
-/// Pages that wait to be absorbed; with those in flight this bounds the memory of a sync to some 15 MB.
-const MOST_WAITING_PAGES: usize = 16;
+/// Pages that wait to be absorbed; with those in flight this bounds the memory of a sync to some 20 MB.
+const MOST_WAITING_PAGES: usize = 24;
 /// Pages that share one transaction when they have queued up.
-const PAGES_IN_A_COMMIT: usize = 8;
+const PAGES_IN_A_COMMIT: usize = 24;
 /// A throttled kind is tried again alone so often, after all others are through.
 const THROTTLED_TRIES: u32 = 2;
 

@@ -92,7 +92,7 @@ async fn claim(base: &Base, worker: &str, kinds: &[&str]) -> store::Result<Optio
          WHERE id = (
              SELECT id FROM jobs j
              WHERE ((state = 'ready' AND run_at <= $2) OR (state = 'running' AND lease_until < $2))
-               AND kind IN (SELECT value FROM " pg "json_array_elements_text($4::json) AS t(value)" lite "json_each($4)" ")
+               AND kind IN (SELECT value FROM " pg "json_array_elements_text($4::json) AS t(value)" lite "jsonb_each($4)" ")
                AND (state = 'running' OR dedupe_key IS NULL
                     OR NOT EXISTS (SELECT 1 FROM jobs other WHERE other.dedupe_key = j.dedupe_key AND other.state = 'running'))
              ORDER BY run_at LIMIT 1 " pg "FOR UPDATE SKIP LOCKED" ")
@@ -114,7 +114,7 @@ async fn next_due(base: &Base, kinds: &[&str]) -> store::Result<Option<Time>> {
     let due: Option<i64> = q(sql!(
         "SELECT min(due) FROM (
              SELECT min(run_at) AS due FROM jobs j
-             WHERE state = 'ready' AND kind IN (SELECT value FROM " pg "json_array_elements_text($1::json) AS t(value)" lite "json_each($1)" ")
+             WHERE state = 'ready' AND kind IN (SELECT value FROM " pg "json_array_elements_text($1::json) AS t(value)" lite "jsonb_each($1)" ")
                AND (dedupe_key IS NULL
                     OR NOT EXISTS (SELECT 1 FROM jobs other WHERE other.dedupe_key = j.dedupe_key AND other.state = 'running'))
              UNION ALL SELECT min(lease_until) + 1 FROM jobs WHERE state = 'running') AS both_kinds"

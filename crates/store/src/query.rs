@@ -66,7 +66,7 @@ pub fn q(sql: Sql) -> Query {
 
 /// Rows for one bulk statement, as the text of one JSON array.
 ///
-/// Both engines unfold it with one prepared statement at any size: `json_each($1)` on SQLite,
+/// Both engines unfold it with one prepared statement at any size: `jsonb_each($1)` on SQLite,
 /// `json_to_recordset($1::json)` on PostgreSQL.
 pub fn json_rows<T: Serialize>(rows: &[T]) -> Result<String> {
     serde_json::to_string(rows).map_err(StoreError::encoding)

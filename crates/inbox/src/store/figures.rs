@@ -45,7 +45,7 @@ pub(super) async fn add_to_tallies(tx: &mut TenantTx, events: &[Due], now: Time)
             FROM json_to_recordset($3::json) AS r(c text, processed bigint, by_webhook bigint, missed bigint,
                 last_webhook_at bigint, last_missed_at bigint, last_received_at bigint)"
         lite "SELECT $1, value->>'c', $2, value->>'processed', value->>'by_webhook', value->>'missed',
-                value->>'last_webhook_at', value->>'last_missed_at', value->>'last_received_at' FROM json_each($3) WHERE true"
+                value->>'last_webhook_at', value->>'last_missed_at', value->>'last_received_at' FROM jsonb_each($3) WHERE true"
         " ON CONFLICT (tenant_id, connection_id, hour) DO UPDATE SET
              processed = inbox_tallies.processed + excluded.processed,
              by_webhook = inbox_tallies.by_webhook + excluded.by_webhook,

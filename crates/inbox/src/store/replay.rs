@@ -32,7 +32,7 @@ pub(crate) async fn replayable(
         sql!(
             "SELECT e.received_at, e.connection_id, e.event_id FROM inbox_events e
              WHERE e.tenant_id = $1 AND e.received_at >= $2 AND e.received_at <= $3 AND e.event_id "
-            pg "= ANY(ARRAY(SELECT json_array_elements_text($9::json)))" lite "IN (SELECT value FROM json_each($9))"
+            pg "= ANY(ARRAY(SELECT json_array_elements_text($9::json)))" lite "IN (SELECT value FROM jsonb_each($9))"
             "
                AND (e.received_at, e.connection_id, e.event_id) > ($2, $4, $5)
                AND e.state <> 'ready' AND (CAST($6 AS TEXT) IS NULL OR e.state = $6)
@@ -66,7 +66,7 @@ pub(crate) async fn make_ready(tx: &mut TenantTx, keys: &[Key], now: Time) -> Re
             pg "ctid = ANY(ARRAY(SELECT found.ctid FROM json_array_elements_text($4::json) AS ids(id) CROSS JOIN LATERAL (
                     SELECT ctid FROM inbox_events e
                     WHERE e.tenant_id = $1 AND e.connection_id = $3 AND e.event_id = ids.id OFFSET 0) found))"
-            lite "connection_id = $3 AND event_id IN (SELECT value FROM json_each($4))"
+            lite "connection_id = $3 AND event_id IN (SELECT value FROM jsonb_each($4))"
         ))
         .bind(tx.tenant())
         .bind(now)
@@ -106,12 +106,12 @@ pub(crate) async fn erase(tx: &mut TenantTx, connection_id: &str, after: &str, l
             pg "ctid = ANY(ARRAY(SELECT found.ctid FROM json_array_elements_text($3::json) AS ids(id) CROSS JOIN LATERAL (
                     SELECT ctid FROM inbox_payloads e
                     WHERE e.tenant_id = $1 AND e.connection_id = $2 AND e.event_id = ids.id OFFSET 0) found))"
-            lite "connection_id = $2 AND event_id IN (SELECT value FROM json_each($3))"),
+            lite "connection_id = $2 AND event_id IN (SELECT value FROM jsonb_each($3))"),
         sql!("DELETE FROM inbox_events WHERE tenant_id = $1 AND "
             pg "ctid = ANY(ARRAY(SELECT found.ctid FROM json_array_elements_text($3::json) AS ids(id) CROSS JOIN LATERAL (
                     SELECT ctid FROM inbox_events e
                     WHERE e.tenant_id = $1 AND e.connection_id = $2 AND e.event_id = ids.id OFFSET 0) found))"
-            lite "connection_id = $2 AND event_id IN (SELECT value FROM json_each($3))"),
+            lite "connection_id = $2 AND event_id IN (SELECT value FROM jsonb_each($3))"),
     ] {
         q(statement).bind(tx.tenant()).bind(connection_id).bind(ids.as_str()).execute(tx).await?;
     }

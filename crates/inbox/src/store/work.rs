@@ -122,7 +122,7 @@ pub(crate) async fn take_again(tx: &mut TenantTx, events: &[Due], now: Time) -> 
         "SELECT connection_id, event_id FROM inbox_events
          WHERE tenant_id = $1 AND next_try_at <= $2 AND event_id "
         pg "= ANY(ARRAY(SELECT json_array_elements_text($3::json))) FOR UPDATE SKIP LOCKED"
-        lite "IN (SELECT value FROM json_each($3))"
+        lite "IN (SELECT value FROM jsonb_each($3))"
     ))
     .bind(tx.tenant())
     .bind(now)
@@ -145,7 +145,7 @@ pub(crate) async fn mark_processed(tx: &mut TenantTx, events: &[Due], now: Time)
             pg "ctid = ANY(ARRAY(SELECT found.ctid FROM json_array_elements_text($4::json) AS ids(id) CROSS JOIN LATERAL (
                     SELECT ctid FROM inbox_events e
                     WHERE e.tenant_id = $1 AND e.connection_id = $3 AND e.event_id = ids.id OFFSET 0) found))"
-            lite "connection_id = $3 AND event_id IN (SELECT value FROM json_each($4))"
+            lite "connection_id = $3 AND event_id IN (SELECT value FROM jsonb_each($4))"
         ))
         .bind(tx.tenant())
         .bind(now)

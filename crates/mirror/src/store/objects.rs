@@ -61,7 +61,7 @@ pub(crate) async fn find(
         "SELECT m.object_type, m.id, m.seen_begin, m.seen_end, m.deleted, m.contested, m.stub,
                 CASE WHEN r.newest < m.seen_begin AND NOT m.stub THEN NULL ELSE m.body END AS body
          FROM " pg "json_to_recordset($3::json) AS r(kind text, id text, newest bigint) JOIN"
-                lite "(SELECT value->>'kind' AS kind, value->>'id' AS id, value->>'newest' AS newest FROM json_each($3)) AS r CROSS JOIN"
+                lite "(SELECT value->>'kind' AS kind, value->>'id' AS id, value->>'newest' AS newest FROM jsonb_each($3)) AS r CROSS JOIN"
          " mirror_objects m ON m.tenant_id = $1 AND m.account_id = $2 AND m.object_type = r.kind AND m.id = r.id"
     ))
     .bind(tenant)
@@ -107,7 +107,7 @@ pub(crate) async fn write(
                 deleted boolean, contested boolean, stub boolean, at int, length int)"
         lite "value->>'kind', value->>'id', value->>'created', value->>'begin', value->>'end', value->>'deleted', value->>'contested',
             value->>'stub', CAST(substr($4, value->>'at', value->>'length') AS TEXT)
-            FROM json_each($3)"
+            FROM jsonb_each($3)"
         " WHERE true
          ON CONFLICT (tenant_id, account_id, object_type, id) DO UPDATE SET
             created_at = coalesce(excluded.created_at, mirror_objects.created_at), seen_begin = excluded.seen_begin,
@@ -146,7 +146,7 @@ pub(crate) async fn touch(tx: &mut Tx, tenant: TenantId, account: &str, rows: &[
         pg "r.kind, r.id, r.begin, r.end, r.deleted, r.contested, FALSE, ''
             FROM json_to_recordset($3::json) AS r(kind text, id text, begin bigint, \"end\" bigint, deleted boolean, contested boolean)"
         lite "value->>'kind', value->>'id', value->>'begin', value->>'end', value->>'deleted', value->>'contested', FALSE, ''
-            FROM json_each($3)"
+            FROM jsonb_each($3)"
         " WHERE true
          ON CONFLICT (tenant_id, account_id, object_type, id) DO UPDATE SET seen_begin = excluded.seen_begin,
             seen_end = excluded.seen_end, deleted = excluded.deleted, contested = excluded.contested"
@@ -191,7 +191,7 @@ pub(crate) async fn count(
          SELECT $1, $2, r.kind, r.objects, r.deleted, r.contested, $4
          FROM " pg "json_to_recordset($3::json) AS r(kind text, objects bigint, deleted bigint, contested bigint)"
                 lite "(SELECT value->>'kind' AS kind, value->>'objects' AS objects, value->>'deleted' AS deleted,
-                       value->>'contested' AS contested FROM json_each($3)) AS r"
+                       value->>'contested' AS contested FROM jsonb_each($3)) AS r"
          " WHERE true
          ON CONFLICT (tenant_id, account_id, object_type) DO UPDATE SET
             objects = mirror_counts.objects + excluded.objects, deleted = mirror_counts.deleted + excluded.deleted,

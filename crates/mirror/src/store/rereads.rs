@@ -31,7 +31,7 @@ pub(crate) async fn add(
          SELECT $1, r.account, r.kind, r.id, $2, r.reason, 'waiting', r.due, 0
          FROM " pg "json_to_recordset($3::json) AS r(account text, kind text, id text, reason text, due bigint)"
                 lite "(SELECT value->>'account' AS account, value->>'kind' AS kind, value->>'id' AS id, value->>'reason' AS reason,
-                       value->>'due' AS due FROM json_each($3)) AS r"
+                       value->>'due' AS due FROM jsonb_each($3)) AS r"
          " WHERE true
          ON CONFLICT (tenant_id, account_id, object_type, id) DO UPDATE SET
             due_at = " pg "greatest" lite "max" "(mirror_rereads.due_at, excluded.due_at), connection_id = excluded.connection_id,

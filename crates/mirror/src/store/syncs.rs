@@ -350,7 +350,7 @@ pub(crate) async fn save_ranges(tx: &mut Tx, tenant: TenantId, job: &str, rows: 
                     pages bigint, objects bigint, done boolean)) AS r"
                 lite "(SELECT value->>'kind' AS kind, value->>'number' AS number, value->>'from' AS from_second,
                 value->>'to' AS to_second, value->>'cursor' AS cursor_id, value->>'pages' AS pages,
-                value->>'objects' AS objects, value->>'done' AS done FROM json_each($3)) AS r"
+                value->>'objects' AS objects, value->>'done' AS done FROM jsonb_each($3)) AS r"
         " WHERE true
          ON CONFLICT (tenant_id, job_id, object_type, number) DO UPDATE SET from_second = excluded.from_second,
             to_second = excluded.to_second, cursor_id = excluded.cursor_id, pages = excluded.pages,
@@ -384,7 +384,7 @@ pub(crate) async fn save_parts(tx: &mut Tx, tenant: TenantId, job: &str, rows: &
             pages = mirror_sync_parts.pages + r.pages, remaining = r.remaining
          FROM " pg "json_to_recordset($3::json) AS r(kind text, state text, reason text, objects bigint, pages bigint, remaining bigint)"
                 lite "(SELECT value->>'kind' AS kind, value->>'state' AS state, value->>'reason' AS reason,
-                value->>'objects' AS objects, value->>'pages' AS pages, value->>'remaining' AS remaining FROM json_each($3)) AS r"
+                value->>'objects' AS objects, value->>'pages' AS pages, value->>'remaining' AS remaining FROM jsonb_each($3)) AS r"
         " WHERE mirror_sync_parts.tenant_id = $1 AND mirror_sync_parts.job_id = $2 AND mirror_sync_parts.object_type = r.kind"
     ))
     .bind(tenant)

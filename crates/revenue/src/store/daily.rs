@@ -63,7 +63,7 @@ pub(crate) async fn add(
             FROM json_to_recordset($3::json) AS r(day bigint, currency text, gross bigint, refunded bigint, disputed bigint,
                 cost bigint, charges bigint, refunds bigint, disputes bigint, fees bigint, stale boolean)"
         lite "value->>'day', value->>'currency', value->>'gross', value->>'refunded', value->>'disputed', value->>'cost',
-            value->>'charges', value->>'refunds', value->>'disputes', value->>'fees', value->>'stale', $4 FROM json_each($3)"
+            value->>'charges', value->>'refunds', value->>'disputes', value->>'fees', value->>'stale', $4 FROM jsonb_each($3)"
         " WHERE true
          ON CONFLICT (tenant_id, day, currency, account_id) DO UPDATE SET
             gross_minor = revenue_daily.gross_minor + excluded.gross_minor,
@@ -112,11 +112,11 @@ pub(crate) async fn days_touched(
         "SELECT DISTINCT day, currency FROM revenue_facts
          WHERE tenant_id = $1 AND account_id || '' = $2 AND kind = 'charge' AND payment_key "
         pg "= ANY (ARRAY(SELECT json_array_elements_text($3::json)"
-        lite "IN (SELECT value FROM json_each($3)"
+        lite "IN (SELECT value FROM jsonb_each($3)"
         " UNION SELECT payment_key FROM revenue_invoice_payments
             WHERE tenant_id = $1 AND account_id || '' = $2 AND invoice_id "
         pg "= ANY (ARRAY(SELECT json_array_elements_text($4::json)))))"
-        lite "IN (SELECT value FROM json_each($4)))"
+        lite "IN (SELECT value FROM jsonb_each($4)))"
         // A bound only: a batch is far smaller.
         " LIMIT 100000"
     ))

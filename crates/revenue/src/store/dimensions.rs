@@ -59,7 +59,7 @@ pub(crate) async fn refresh_step(
         pg "AND day = ANY (ARRAY(SELECT d.day FROM json_to_recordset($2::json) AS d(day bigint))) "
         "AND (day, currency, account_id) IN (SELECT "
         pg "r.day, r.currency, r.account_id FROM json_to_recordset($2::json) AS r(day bigint, currency text, account_id text)"
-        lite "value->>'day', value->>'currency', value->>'account_id' FROM json_each($2)"
+        lite "value->>'day', value->>'currency', value->>'account_id' FROM jsonb_each($2)"
         ")"
     ))
     .bind(tenant)
@@ -73,7 +73,7 @@ pub(crate) async fn refresh_step(
             AND gross_minor = 0 AND refunds_minor = 0 AND disputes_minor = 0 AND fees_minor = 0
             AND (day, currency, account_id) IN (SELECT "
         pg "r.day, r.currency, r.account_id FROM json_to_recordset($2::json) AS r(day bigint, currency text, account_id text)"
-        lite "value->>'day', value->>'currency', value->>'account_id' FROM json_each($2)"
+        lite "value->>'day', value->>'currency', value->>'account_id' FROM jsonb_each($2)"
         ")"
     ))
     .bind(tenant)
@@ -83,7 +83,7 @@ pub(crate) async fn refresh_step(
     q(sql!(
         "UPDATE revenue_daily SET dimensions_stale = FALSE WHERE tenant_id = $1 AND (day, currency, account_id) IN (SELECT "
         pg "r.day, r.currency, r.account_id FROM json_to_recordset($2::json) AS r(day bigint, currency text, account_id text)"
-        lite "value->>'day', value->>'currency', value->>'account_id' FROM json_each($2)"
+        lite "value->>'day', value->>'currency', value->>'account_id' FROM jsonb_each($2)"
         ")"
     ))
     .bind(tenant)
@@ -111,7 +111,7 @@ async fn draw(tx: &mut Tx, tenant: TenantId, keys_json: &str) -> store::Result<D
     let rows: Vec<SoldRow> = q(sql!(
         "SELECT f.day, f.currency, f.account_id, f.fact_id, f.amount_minor, f.metadata, i.lines FROM "
         pg "json_to_recordset($2::json) AS r(day bigint, currency text, account_id text) JOIN"
-        lite "(SELECT value->>'day' AS day, value->>'currency' AS currency, value->>'account_id' AS account_id FROM json_each($2)) AS r CROSS JOIN"
+        lite "(SELECT value->>'day' AS day, value->>'currency' AS currency, value->>'account_id' AS account_id FROM jsonb_each($2)) AS r CROSS JOIN"
         " revenue_facts f ON f.tenant_id = $1 AND f.account_id = r.account_id AND f.day = r.day AND f.currency = r.currency
             AND f.kind = 'charge'
          LEFT JOIN revenue_invoice_payments p
@@ -190,7 +190,7 @@ async fn write(tx: &mut Tx, tenant: TenantId, drawn: &Drawn) -> store::Result<()
             FROM json_to_recordset($2::json) AS r(day bigint, currency text, account text, dimension text, rest boolean,
                 value text, amount bigint, units bigint, charges bigint)"
         lite "value->>'day', value->>'currency', value->>'account', value->>'dimension', value->>'rest', value->>'value',
-            value->>'amount', value->>'units', value->>'charges' FROM json_each($2)"
+            value->>'amount', value->>'units', value->>'charges' FROM jsonb_each($2)"
     ))
     .bind(tenant)
     .bind(json_rows(&rows)?)
@@ -237,7 +237,7 @@ pub(crate) async fn read(
          FROM revenue_daily_dimensions
          WHERE tenant_id = $1 AND day BETWEEN $2 AND $3 AND ($5 = '' OR dimension = $5) AND (day, currency, account_id) NOT IN (SELECT "
         pg "r.day, r.currency, r.account_id FROM json_to_recordset($4::json) AS r(day bigint, currency text, account_id text)"
-        lite "value->>'day', value->>'currency', value->>'account_id' FROM json_each($4)"
+        lite "value->>'day', value->>'currency', value->>'account_id' FROM jsonb_each($4)"
         ") GROUP BY day, currency, dimension, rest, value LIMIT $6"
     ))
     .bind(tenant)

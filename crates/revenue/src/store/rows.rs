@@ -63,7 +63,7 @@ pub(crate) async fn write_facts(tx: &mut Tx, tenant: TenantId, account: &str, fa
                 currency text, amount bigint, booked text, customer text, automatic boolean, metadata text)"
         lite "value->>'key', value->>'id', value->>'kind', value->>'object', value->>'charge', value->>'at', value->>'day',
             value->>'currency', value->>'amount', value->>'booked', value->>'customer', value->>'automatic', value->>'metadata'
-            FROM json_each($3)"
+            FROM jsonb_each($3)"
         " WHERE true
          ON CONFLICT (tenant_id, account_id, payment_key, fact_id) DO UPDATE SET
             kind = excluded.kind, object_id = excluded.object_id, charge_id = excluded.charge_id,
@@ -112,7 +112,7 @@ pub(crate) async fn remove_facts(
     q(sql!(
         "DELETE FROM revenue_facts WHERE tenant_id = $1 AND account_id = $2 AND (payment_key, fact_id) IN (SELECT "
         pg "value->>0, value->>1 FROM json_array_elements($3::json)"
-        lite "value->>0, value->>1 FROM json_each($3)"
+        lite "value->>0, value->>1 FROM jsonb_each($3)"
         ")"
     ))
     .bind(tenant)
@@ -176,7 +176,7 @@ pub(crate) async fn write_movements(
             FROM json_to_recordset($3::json) AS r(id text, category text, at bigint, available bigint, day bigint, currency text,
                 amount bigint, fee bigint, parts bigint, net bigint, source text, rate text)"
         lite "value->>'id', value->>'category', value->>'at', value->>'available', value->>'day', value->>'currency',
-            value->>'amount', value->>'fee', value->>'parts', value->>'net', value->>'source', value->>'rate' FROM json_each($3)"
+            value->>'amount', value->>'fee', value->>'parts', value->>'net', value->>'source', value->>'rate' FROM jsonb_each($3)"
         " WHERE true
          ON CONFLICT (tenant_id, account_id, id) DO UPDATE SET
             category = excluded.category, created_at = excluded.created_at, available_on = excluded.available_on,
@@ -203,7 +203,7 @@ pub(crate) async fn remove_movements(
     }
     q(sql!(
         "DELETE FROM revenue_balance_transactions WHERE tenant_id = $1 AND account_id = $2 AND id IN (SELECT "
-        pg "json_array_elements_text($3::json)" lite "value FROM json_each($3)" ")"
+        pg "json_array_elements_text($3::json)" lite "value FROM jsonb_each($3)" ")"
     ))
     .bind(tenant)
     .bind(account)
@@ -237,7 +237,7 @@ pub(crate) async fn write_sales(
         "INSERT INTO revenue_invoices (tenant_id, account_id, invoice_id, lines)
          SELECT $1, $2, "
         pg "r.id, r.lines FROM json_to_recordset($3::json) AS r(id text, lines text)"
-        lite "value->>'id', value->>'lines' FROM json_each($3)"
+        lite "value->>'id', value->>'lines' FROM jsonb_each($3)"
         " WHERE true
          ON CONFLICT (tenant_id, account_id, invoice_id) DO UPDATE SET lines = excluded.lines"
     ))
@@ -260,7 +260,7 @@ pub(crate) async fn remove_sales(
     }
     q(sql!(
         "DELETE FROM revenue_invoices WHERE tenant_id = $1 AND account_id = $2 AND invoice_id IN (SELECT "
-        pg "json_array_elements_text($3::json)" lite "value FROM json_each($3)" ")"
+        pg "json_array_elements_text($3::json)" lite "value FROM jsonb_each($3)" ")"
     ))
     .bind(tenant)
     .bind(account)
@@ -292,7 +292,7 @@ pub(crate) async fn write_links(tx: &mut Tx, tenant: TenantId, account: &str, li
         "INSERT INTO revenue_invoice_payments (tenant_id, account_id, payment_key, id, invoice_id)
          SELECT $1, $2, "
         pg "r.key, r.id, r.invoice FROM json_to_recordset($3::json) AS r(key text, id text, invoice text)"
-        lite "value->>'key', value->>'id', value->>'invoice' FROM json_each($3)"
+        lite "value->>'key', value->>'id', value->>'invoice' FROM jsonb_each($3)"
         " WHERE true
          ON CONFLICT (tenant_id, account_id, payment_key, id) DO UPDATE SET invoice_id = excluded.invoice_id"
     ))
@@ -317,7 +317,7 @@ pub(crate) async fn remove_links(
     q(sql!(
         "DELETE FROM revenue_invoice_payments WHERE tenant_id = $1 AND account_id = $2 AND (payment_key, id) IN (SELECT "
         pg "value->>0, value->>1 FROM json_array_elements($3::json)"
-        lite "value->>0, value->>1 FROM json_each($3)"
+        lite "value->>0, value->>1 FROM jsonb_each($3)"
         ")"
     ))
     .bind(tenant)
@@ -350,7 +350,7 @@ pub(crate) async fn write_products(
         "INSERT INTO revenue_products (tenant_id, account_id, id, name)
          SELECT $1, $2, "
         pg "r.id, r.name FROM json_to_recordset($3::json) AS r(id text, name text)"
-        lite "value->>'id', value->>'name' FROM json_each($3)"
+        lite "value->>'id', value->>'name' FROM jsonb_each($3)"
         " WHERE true
          ON CONFLICT (tenant_id, account_id, id) DO UPDATE SET name = excluded.name"
     ))
@@ -376,7 +376,7 @@ pub(crate) async fn product_names(tx: &mut Tx, tenant: TenantId, ids: &[&str]) -
     }
     q(sql!(
         "SELECT id, min(name) AS name FROM revenue_products WHERE tenant_id = $1 AND id IN (SELECT "
-        pg "json_array_elements_text($2::json)" lite "value FROM json_each($2)" ") GROUP BY id"
+        pg "json_array_elements_text($2::json)" lite "value FROM jsonb_each($2)" ") GROUP BY id"
     ))
     .bind(tenant)
     .bind(json_rows(ids)?)

@@ -175,8 +175,8 @@ pub(crate) async fn connections_named(tx: &mut Tx, ids: &[&str], account_ids: &[
                 lookback_days, api_base, webhook_endpoint_id, created_at, updated_at, last_good_call_at
          FROM connections
          WHERE state <> 'disconnected'
-           AND (id " pg "= ANY(ARRAY(SELECT json_array_elements_text($1::json)))" lite "IN (SELECT value FROM json_each($1))" "
-             OR account_id " pg "= ANY(ARRAY(SELECT json_array_elements_text($2::json)))" lite "IN (SELECT value FROM json_each($2))" ")
+           AND (id " pg "= ANY(ARRAY(SELECT json_array_elements_text($1::json)))" lite "IN (SELECT value FROM jsonb_each($1))" "
+             OR account_id " pg "= ANY(ARRAY(SELECT json_array_elements_text($2::json)))" lite "IN (SELECT value FROM jsonb_each($2))" ")
          ORDER BY created_at, id LIMIT $3"
     ))
     .bind(json_rows(ids)?)

@@ -117,7 +117,7 @@ pub(crate) async fn delete_retired(tx: &mut Tx, before: Time, at_most: u32) -> R
 pub(crate) async fn secrets_of_owners(tx: &mut Tx, owner_ids: &[&str], now: Time) -> Result<Vec<SecretRow>> {
     let rows = q(sql!(
         "SELECT tenant_id, id, purpose, owner_id, key_id, sealed FROM vault_secrets
-         WHERE owner_id " pg "= ANY(ARRAY(SELECT json_array_elements_text($1::json)))" lite "IN (SELECT value FROM json_each($1))" "
+         WHERE owner_id " pg "= ANY(ARRAY(SELECT json_array_elements_text($1::json)))" lite "IN (SELECT value FROM jsonb_each($1))" "
            AND purpose IN ('api_key', 'webhook_secret') AND (retired_at IS NULL OR retired_at > $2)
          ORDER BY created_at DESC, id DESC LIMIT $3"
     ))
