@@ -1,8 +1,11 @@
 //! `/_sim/*`: steering the simulator from outside. JSON both ways, no key, callers on this machine only.
 
-use crate::{
-    faults::Fault, generate::Business, json::json_text, resources::dispute, simulator::Simulator, traffic::TrafficPlan,
-};
+mod door;
+mod faulty;
+
+pub(crate) use door::{is_for, refuses};
+
+use crate::{generate::Business, json::json_text, resources::dispute, simulator::Simulator, traffic::TrafficPlan};
 use http::{Method, StatusCode};
 use kit::{ExposeSecret, Secret};
 use serde::Deserialize;
@@ -10,16 +13,24 @@ use serde_json::json;
 use std::time::Duration;
 
 /// The routes, for the README and for whoever asks for one that is not there.
-pub(crate) const ROUTES: [&str; 11] = [
+pub(crate) const ROUTES: [&str; 19] = [
+    "GET /_sim (a page for people)",
     "GET /_sim/stats",
+    "GET /_sim/deliveries",
     "GET /_sim/totals",
     "POST /_sim/time {advance_seconds}",
     "POST /_sim/generate {seed, customers, charges, months, …}",
     "POST /_sim/traffic {per_second} or {per_second: 0} to stop",
-    "POST /_sim/keys {permissions: […]} or {revoke: \"sk_…\"}",
+    "POST /_sim/keys {permissions: […]}, {revoke: \"sk_…\"} or {restore: \"sk_…\"}; \"all\" for all of the account",
+    "POST /_sim/endpoints {status: \"disabled\" or \"enabled\"}",
+    "DELETE /_sim/idempotency-keys",
     "POST /_sim/accounts {name}",
-    "POST /_sim/faults {call | webhooks, times, fault, …}",
-    "DELETE /_sim/faults",
+    "GET /_sim/faults",
+    "POST /_sim/faults {call | webhooks, fault, …, times, every, for_seconds}",
+    "POST /_sim/plan {seed, everything_per_10_000 | chances: [{per_10_000, call | webhooks, fault, …}]}",
+    "DELETE /_sim/plan",
+    "DELETE /_sim/faults or /_sim/faults/{id}",
+    "POST /_sim/heal (ends every fault, restores keys, enables endpoints)",
     "POST /_sim/disputes {charge, reason} or {dispute, won}",
     "POST /_sim/fixtures (Stripe's fixtures file)",
 ];
@@ -43,6 +54,7 @@ struct KeysAsked {
     #[serde(default)]
     permissions: Vec<String>,
     revoke: Option<String>,
+    restore: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -76,6 +88,7 @@ type Outcome = Result<String, (StatusCode, String)>;
 pub(crate) async fn answer(simulator: &Simulator, method: &Method, path: &str, body: &[u8]) -> (StatusCode, String) {
     let outcome = match (method.as_str(), path) {
         ("GET", "/_sim/stats") => written(&simulator.stats()),
+        ("GET", "/_sim/deliveries") => written(&simulator.deliveries()),
         ("GET", "/_sim/totals") => {
             let account = simulator.default_account().account_id;
             simulator.totals(&account, false).map_err(|error| refused(&error)).and_then(|totals| written(&totals))
@@ -107,14 +120,6 @@ pub(crate) async fn answer(simulator: &Simulator, method: &Method, path: &str, b
             })
             .to_string()
         }),
-        ("POST", "/_sim/faults") => read::<Fault>(body).and_then(|fault| match simulator.add_fault(fault) {
-            true => Ok(json_text!({ "added": true })),
-            false => Err((StatusCode::CONFLICT, "too many faults wait already".to_owned())),
-        }),
-        ("DELETE", "/_sim/faults") => {
-            simulator.clear_faults();
-            Ok(json_text!({ "cleared": true }))
-        }
         ("POST", "/_sim/disputes") => read::<DisputeAsked>(body).and_then(|asked| disputes(simulator, &asked)),
         ("POST", "/_sim/fixtures") => std::str::from_utf8(body)
             .map_err(|_| (StatusCode::BAD_REQUEST, "the fixtures are not UTF-8".to_owned()))
@@ -122,7 +127,9 @@ pub(crate) async fn answer(simulator: &Simulator, method: &Method, path: &str, b
                 simulator.load_fixtures(&simulator.default_account().account_id, text).map_err(|error| refused(&error))
             })
             .and_then(|loaded| written(&loaded)),
-        _ => Err((StatusCode::NOT_FOUND, format!("there is no {method} {path}; there are: {}", ROUTES.join("; ")))),
+        _ => faulty::answer(simulator, method, path, body).unwrap_or_else(|| {
+            Err((StatusCode::NOT_FOUND, format!("there is no {method} {path}; there are: {}", ROUTES.join("; "))))
+        }),
     };
     match outcome {
         Ok(text) => (StatusCode::OK, text),
@@ -162,9 +169,14 @@ async fn generate(simulator: &Simulator, body: &[u8]) -> Outcome {
 }
 
 fn keys(simulator: &Simulator, asked: &KeysAsked) -> Outcome {
-    if let Some(key) = &asked.revoke {
-        let revoked = simulator.revoke_key(&Secret::from(key.as_str()));
-        return Ok(json_text!({ "revoked": revoked }));
+    for (named, word, revoked) in [(&asked.revoke, "revoked", true), (&asked.restore, "restored", false)] {
+        let Some(key) = named else { continue };
+        let done = match key.as_str() {
+            "all" => simulator.set_keys_revoked(&account(simulator, &asked.place), asked.place.livemode, revoked) > 0,
+            one if revoked => simulator.revoke_key(&Secret::from(one)),
+            one => simulator.restore_key(&Secret::from(one)),
+        };
+        return Ok(json!({ word: done }).to_string());
     }
     let permissions: Vec<&str> = asked.permissions.iter().map(String::as_str).collect();
     let key = simulator

@@ -4,7 +4,7 @@ mod list;
 
 use crate::{
     API_VERSION, expand,
-    faults::CallFault,
+    faults::{CallFault, Occasion, PROXY_PAGE},
     form,
     idempotency::Begin,
     keys::Key,
@@ -33,8 +33,25 @@ pub(crate) struct Answer {
     pub(crate) original_request: Option<String>,
     pub(crate) limited_by: Option<&'static str>,
     pub(crate) should_retry: Option<bool>,
-    /// The connection is to be closed without this answer.
-    pub(crate) dropped: bool,
+    /// A proxy's page in place of Stripe's answer, without any of Stripe's headers.
+    pub(crate) is_garbage: bool,
+    pub(crate) manner: Manner,
+}
+
+/// How an answer is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// As it should be.
+    #[default]
+    Whole,
+    /// Not at all: the connection is closed.
+    Dropped,
+    /// Not at all: the connection is closed after this time, or when the client leaves.
+    Held(Duration),
+    /// Half of its body, then the connection is closed.
+    Cut,
+    /// In small pieces, over this time.
+    Dribbled(Duration),
 }
 
 /// A request as it came in.
@@ -125,10 +142,39 @@ impl Exchange<'_> {
             self.wait(Duration::ZERO).await;
             return Err(refusal);
         }
-        match route.endpoint.method {
-            Method::Post => self.post(&key, &side, route, id).await,
-            _ => self.execute(&side, route, id, None).await.map(|(answer, _)| answer),
+        let occasion = Occasion { name: &route.name, id: &self.request_id, now: self.simulator.now() };
+        let fault = self.simulator.fault_book().for_call(route.endpoint.method, &occasion);
+        if let Some(fault) = fault.as_ref().filter(|fault| fault.is_before_effect()) {
+            // Whatever stands in Stripe's way stands in the way of a replay too.
+            self.wait(Duration::ZERO).await;
+            return Ok(self.spoiled(self.ready(200, Bytes::new()), fault));
         }
+        let answer = match route.endpoint.method {
+            Method::Post => self.post(&key, &side, route, id, fault.as_ref()).await,
+            _ => self.execute(&side, route, id, None, fault.as_ref()).await,
+        };
+        Ok(match fault {
+            Some(fault) => self.spoiled(answer?, &fault),
+            None => answer?,
+        })
+    }
+
+    /// The answer as the fault leaves it.
+    fn spoiled(&self, answer: Answer, fault: &CallFault) -> Answer {
+        if let Some(refusal) = fault.refusal() {
+            return Answer { idempotency_key: answer.idempotency_key, ..self.refuse(&refusal) };
+        }
+        let manner = match fault {
+            CallFault::Timeout { hold_ms, .. } => Manner::Held(Duration::from_millis(*hold_ms)),
+            CallFault::Drop { .. } => Manner::Dropped,
+            CallFault::CutBody => Manner::Cut,
+            CallFault::Dribble { over_ms } => Manner::Dribbled(Duration::from_millis(*over_ms)),
+            CallFault::Garbage { status, .. } => {
+                return Answer { status: *status, body: PROXY_PAGE.into(), is_garbage: true, ..answer };
+            }
+            _ => Manner::Whole,
+        };
+        Answer { manner, ..answer }
     }
 
     fn route(&self) -> Result<(&'static Route, String), Refusal> {
@@ -154,9 +200,16 @@ impl Exchange<'_> {
     }
 
     /// A POST, once per idempotency key.
-    async fn post(&self, key: &Key, side: &Arc<Side>, route: &'static Route, id: String) -> Result<Answer, Refusal> {
+    async fn post(
+        &self,
+        key: &Key,
+        side: &Arc<Side>,
+        route: &'static Route,
+        id: String,
+        fault: Option<&CallFault>,
+    ) -> Result<Answer, Refusal> {
         let Some(name) = text_header(self.asked.headers, "idempotency-key") else {
-            return self.execute(side, route, id, None).await.map(|(answer, _)| answer);
+            return self.execute(side, route, id, None, fault).await;
         };
         if name.is_empty() || name.len() > 255 {
             return Err(Refusal::bad("Idempotency keys have 1 to 255 characters."));
@@ -166,14 +219,9 @@ impl Exchange<'_> {
         match begin {
             Begin::Run => {}
             Begin::Replay(answer) => {
-                self.wait(Duration::ZERO).await;
+                self.wait(fault.map(CallFault::delay).unwrap_or_default()).await;
                 let original = Some(answer.request_id.clone());
-                return Ok(Answer {
-                    request_id: self.request_id.clone(),
-                    original_request: original,
-                    dropped: false,
-                    ..*answer
-                });
+                return Ok(Answer { request_id: self.request_id.clone(), original_request: original, ..*answer });
             }
             Begin::Differs => {
                 let mut refusal = Refusal::bad(format!(
@@ -190,25 +238,20 @@ impl Exchange<'_> {
             }
         }
         let guard = KeyGuard { side, name, kept: false };
-        let outcome = self.execute(side, route, id, Some(name.to_owned())).await;
+        let outcome = self.execute(side, route, id, Some(name.to_owned()), fault).await;
         guard.finish(outcome)
     }
 
-    /// Runs the call; the flag says whether its answer is to be kept for the idempotency key.
+    /// Runs the call. Its answer is what the idempotency key remembers; a refusal before that frees the key.
     async fn execute(
         &self,
         side: &Arc<Side>,
         route: &'static Route,
         id: String,
         key: Option<String>,
-    ) -> Result<(Answer, bool), Refusal> {
-        let fault = self.simulator.faults().for_call(&route.name);
-        self.wait(fault.as_ref().map(CallFault::delay).unwrap_or_default()).await;
-        if let Some(fault) = fault.as_ref().filter(|fault| fault.before_effect()) {
-            let mut answer = self.refuse(&fault.refusal().unwrap_or_else(|| Refusal::internal("dropped")));
-            answer.dropped = matches!(fault, CallFault::Drop { .. });
-            return Ok((answer, false));
-        }
+        fault: Option<&CallFault>,
+    ) -> Result<Answer, Refusal> {
+        self.wait(fault.map(CallFault::delay).unwrap_or_default()).await;
         let sent = self.sent(route.endpoint.method)?;
         let mut parameters = route.accepts.check(sent)?;
         let paths = parameters.take("expand").unwrap_or_default();
@@ -221,16 +264,11 @@ impl Exchange<'_> {
             Err(refusal) => self.refuse(&refusal),
         };
         answer.idempotency_key = key;
-        if let Some(fault) = fault {
-            if let Some(refusal) = fault.refusal() {
-                // As with Stripe, a failure after the effect is what the key remembers.
-                answer = Answer { idempotency_key: answer.idempotency_key.take(), ..self.refuse(&refusal) };
-                let kept = refusal.status != 429 && refusal.status != 409;
-                return Ok((answer, kept));
-            }
-            answer.dropped = matches!(fault, CallFault::Drop { .. });
+        if let Some(refusal) = fault.and_then(CallFault::refusal) {
+            // As with Stripe, a failure after the effect is what the key remembers.
+            answer = Answer { idempotency_key: answer.idempotency_key, ..self.refuse(&refusal) };
         }
-        Ok((answer, true))
+        Ok(answer)
     }
 
     fn sent(&self, method: Method) -> Result<serde_json::Map<String, Value>, Refusal> {
@@ -349,17 +387,19 @@ impl Exchange<'_> {
             original_request: None,
             limited_by: None,
             should_retry: None,
-            dropped: false,
+            is_garbage: false,
+            manner: Manner::Whole,
         }
     }
 
     fn refuse(&self, refusal: &Refusal) -> Answer {
         let body = refusal.body(&self.request_id).to_string();
-        Answer {
-            limited_by: refusal.limited_by,
-            should_retry: refusal.should_retry,
-            ..self.ready(refusal.status, body.into())
+        let mut answer = self.ready(refusal.status, body.into());
+        if refusal.code == Some("lock_timeout") {
+            // The one refusal without a request id (FACTS section 2).
+            answer.request_id.clear();
         }
+        Answer { limited_by: refusal.limited_by, should_retry: refusal.should_retry, ..answer }
     }
 }
 
@@ -372,12 +412,10 @@ struct KeyGuard<'a> {
 
 impl KeyGuard<'_> {
     /// Keeps an answer whose execution began; a refusal before that frees the key.
-    fn finish(mut self, outcome: Result<(Answer, bool), Refusal>) -> Result<Answer, Refusal> {
-        let (answer, keep) = outcome?;
-        if keep {
-            self.kept = true;
-            self.side.remembered().finish(self.name, Some(answer.clone()));
-        }
+    fn finish(mut self, outcome: Result<Answer, Refusal>) -> Result<Answer, Refusal> {
+        let answer = outcome?;
+        self.kept = true;
+        self.side.remembered().finish(self.name, Some(answer.clone()));
         Ok(answer)
     }
 }
@@ -401,13 +439,20 @@ impl Answer {
     /// The answer's status and headers.
     pub(crate) fn head(&self) -> (StatusCode, HeaderMap) {
         let mut headers = HeaderMap::with_capacity(8);
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        if self.is_garbage {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+            return (status, headers);
+        }
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let mut put = |name: &'static str, value: &str| {
             if let Ok(value) = HeaderValue::from_str(value) {
                 headers.insert(HeaderName::from_static(name), value);
             }
         };
-        put("request-id", &self.request_id);
+        if !self.request_id.is_empty() {
+            put("request-id", &self.request_id);
+        }
         put("stripe-version", &self.version);
         if let Some(key) = &self.idempotency_key {
             put("idempotency-key", key);
@@ -422,7 +467,7 @@ impl Answer {
         if let Some(retry) = self.should_retry {
             put("stripe-should-retry", if retry { "true" } else { "false" });
         }
-        (StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), headers)
+        (status, headers)
     }
 }
 

@@ -55,6 +55,13 @@ impl Remembered {
         }
     }
 
+    /// Forgets every key whose call has ended; answers how many.
+    pub(crate) fn forget_all(&mut self) -> usize {
+        let before = self.entries.len();
+        self.entries.retain(|_, entry| entry.answer.is_none());
+        before - self.entries.len()
+    }
+
     /// Keeps the answer, or forgets the key when nothing was executed.
     pub(crate) fn finish(&mut self, key: &str, answer: Option<Answer>) {
         match answer {

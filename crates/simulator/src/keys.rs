@@ -40,9 +40,20 @@ impl Keys {
         self.keys.insert(secret.expose_secret().to_owned(), key);
     }
 
-    /// Revokes a key; false if there is none.
-    pub(crate) fn revoke(&mut self, secret: &str) -> bool {
-        self.keys.get_mut(secret).map(|key| key.revoked = true).is_some()
+    /// Revokes a key or lets it work again; false if there is none.
+    pub(crate) fn set_revoked(&mut self, secret: &str, revoked: bool) -> bool {
+        self.keys.get_mut(secret).map(|key| key.revoked = revoked).is_some()
+    }
+
+    /// The same for all keys of an account in one mode; answers how many.
+    pub(crate) fn set_all_revoked(&mut self, account: &str, livemode: bool, revoked: bool) -> usize {
+        let own = self.keys.values_mut().filter(|key| key.account.as_ref() == account && key.livemode == livemode);
+        own.map(|key| key.revoked = revoked).count()
+    }
+
+    /// How many keys are revoked.
+    pub(crate) fn revoked_count(&self) -> usize {
+        self.keys.values().filter(|key| key.revoked).count()
     }
 
     /// The key that an `Authorization` header holds, as `Bearer KEY` or as the user name of `Basic`.

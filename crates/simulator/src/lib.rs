@@ -40,11 +40,13 @@ mod webhooks;
 mod work;
 
 pub use books::{Presented, Settled, Totals};
-pub use faults::{CallFault, Fault, WebhookFault};
+pub use faults::{
+    CallFault, Chance, Fault, FaultPlan, FaultReport, Faults, FiredFault, LimitReason, SetFault, Target, WebhookFault,
+};
 pub use generate::{Business, Payouts, Summary};
 pub use limits::Limits;
 pub use simulator::{AccountKeys, Loaded, Options, Simulator, SimulatorError};
-pub use stats::{Stats, WebhookStats};
+pub use stats::{DeliveryTold, Stats, WebhookStats};
 pub use traffic::TrafficPlan;
 pub use webhooks::RetryPlan;
 

@@ -2,15 +2,18 @@
 
 use crate::{
     control,
-    exchange::{Answer, Asked, answer},
+    exchange::{Answer, Asked, Manner, answer},
     simulator::Simulator,
 };
 use axum::{Router, body::Body, extract::ConnectInfo, response::Response};
 use bytes::Bytes;
 use futures::future::Either;
 use http::{Request, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::{body::Incoming, service::service_fn};
+use http_body_util::{BodyExt, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
+use hyper::{
+    body::{Frame, Incoming},
+    service::service_fn,
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
@@ -106,7 +109,7 @@ impl Simulator {
     }
 
     /// Answers one request; nothing if the connection is to be dropped.
-    async fn respond<B>(&self, request: Request<B>, peer: Option<SocketAddr>) -> Option<Response<Full<Bytes>>>
+    async fn respond<B>(&self, request: Request<B>, peer: Option<SocketAddr>) -> Option<Response<Sent>>
     where
         B: hyper::body::Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -122,9 +125,9 @@ impl Simulator {
             }
         };
         let path = parts.uri.path();
-        if path.starts_with("/_sim/") {
-            if peer.is_some_and(|peer| !peer.ip().to_canonical().is_loopback()) {
-                return Some(plain(StatusCode::FORBIDDEN, r#"{"error":"/_sim is for callers on this machine"}"#));
+        if control::is_for(path) {
+            if let Some((status, text)) = control::refuses(peer, &parts.headers) {
+                return Some(plain(status, text));
             }
             let (status, text) = control::answer(self, &parts.method, path, &body).await;
             return Some(response(status, "application/json", text.into()));
@@ -137,26 +140,78 @@ impl Simulator {
             body: &body,
         };
         let answer = answer(self, &asked).await;
-        (!answer.dropped).then(|| finished(answer))
+        match answer.manner {
+            Manner::Dropped => None,
+            Manner::Held(hold) => {
+                kit::clock::pause(hold).await;
+                None
+            }
+            Manner::Whole | Manner::Cut | Manner::Dribbled(_) => Some(finished(answer)),
+        }
     }
 }
 
-fn finished(answer: Answer) -> Response<Full<Bytes>> {
-    let (status, headers) = answer.head();
-    let mut response = Response::new(Full::new(answer.body));
+/// A body as it is sent: whole, cut or dribbled.
+type Sent = UnsyncBoxBody<Bytes, Dropped>;
+
+fn whole(body: Bytes) -> Sent {
+    Full::new(body).map_err(|never| match never {}).boxed_unsync()
+}
+
+fn finished(answer: Answer) -> Response<Sent> {
+    let (status, mut headers) = answer.head();
+    let length = answer.body.len();
+    let body = match answer.manner {
+        Manner::Cut => cut(answer.body),
+        Manner::Dribbled(over) => dribbled(answer.body, over),
+        _ => whole(answer.body),
+    };
+    headers.insert(header::CONTENT_LENGTH, length.into());
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
 }
 
-fn response(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
+/// What a cut answer waits before the connection is closed, so that its first half has left.
+const CUT_AFTER: Duration = Duration::from_millis(20);
+
+/// The first half of a body.
+fn cut(body: Bytes) -> Sent {
+    let half = body.slice(..body.len() / 2);
+    let end = futures::stream::once(async {
+        kit::clock::pause(CUT_AFTER).await;
+        Err(Dropped)
+    });
+    let start = futures::stream::iter([Ok(Frame::data(half))]);
+    StreamBody::new(futures::StreamExt::chain(start, end)).boxed_unsync()
+}
+
+/// A dribbled body comes in this many pieces.
+const PIECES: usize = 20;
+
+fn dribbled(body: Bytes, over: Duration) -> Sent {
+    let size = body.len().div_ceil(PIECES).max(1);
+    let pause = over / u32::try_from(PIECES).unwrap_or(1);
+    let pieces = futures::stream::unfold(body, move |mut rest| async move {
+        if rest.is_empty() {
+            return None;
+        }
+        kit::clock::pause(pause).await;
+        let piece = rest.split_to(size.min(rest.len()));
+        Some((Ok(Frame::data(piece)), rest))
+    });
+    StreamBody::new(pieces).boxed_unsync()
+}
+
+fn response(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Sent> {
+    let mut response = Response::new(whole(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
     response
 }
 
-fn plain(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
+fn plain(status: StatusCode, body: &'static str) -> Response<Sent> {
     response(status, "application/json", Bytes::from_static(body.as_bytes()))
 }
 

@@ -4,7 +4,7 @@ use crate::{
     book::Book,
     books::Totals,
     calendar::{DAY, midnight, weekday},
-    faults::{Fault, Faults},
+    faults::FaultBook,
     generate::{self, Business, Summary},
     idempotency::Remembered,
     ids::Ids,
@@ -17,9 +17,9 @@ use crate::{
         payout,
     },
     routes,
-    stats::{Counters, Stats},
+    stats::{Counters, DeliveryTold, Stats},
     traffic::Traffic,
-    webhooks::{Deliveries, RetryPlan},
+    webhooks::{Deliveries, RetryPlan, set_status},
     work::{Cause, Work},
 };
 use kit::{ExposeSecret, Secret, SharedClock, SystemClock};
@@ -77,6 +77,9 @@ pub enum SimulatorError {
     /// What was asked for cannot be done.
     #[error("{0}")]
     Refused(String),
+    /// The fault could never happen as it is described, or too many are set.
+    #[error("the fault cannot be set: {0}")]
+    Fault(String),
     /// The fixtures are not what Stripe publishes.
     #[error("the fixtures are not JSON with a `resources` object: {0}")]
     Fixtures(String),
@@ -160,7 +163,7 @@ pub(crate) struct Inner {
     keys: RwLock<Keys>,
     accounts: RwLock<BTreeMap<String, Account>>,
     default_account: String,
-    faults: Mutex<Faults>,
+    faults: Mutex<FaultBook>,
     pub(crate) counters: Counters,
     pub(crate) deliveries: Deliveries,
     pub(crate) traffic: Mutex<Option<Traffic>>,
@@ -276,7 +279,25 @@ impl Simulator {
 
     /// Revokes a key; false if the simulator does not know it.
     pub fn revoke_key(&self, key: &Secret) -> bool {
-        self.keys_mut().revoke(key.expose_secret())
+        self.keys_mut().set_revoked(key.expose_secret(), true)
+    }
+
+    /// Lets a revoked key work again; false if the simulator does not know it.
+    pub fn restore_key(&self, key: &Secret) -> bool {
+        self.keys_mut().set_revoked(key.expose_secret(), false)
+    }
+
+    /// Revokes or restores all keys of an account in one mode; answers how many there are.
+    pub fn set_keys_revoked(&self, account: &str, livemode: bool, revoked: bool) -> usize {
+        self.keys_mut().set_all_revoked(account, livemode, revoked)
+    }
+
+    /// Forgets all idempotency keys of an account in one mode, as Stripe may after 24 hours: a repeated call runs again.
+    ///
+    /// # Errors
+    /// [`SimulatorError::NoAccount`].
+    pub fn forget_idempotency_keys(&self, account: &str, livemode: bool) -> Result<usize, SimulatorError> {
+        Ok(self.side(account, livemode)?.remembered().forget_all())
     }
 
     /// Makes a believable business in the account's test data (or live data), up to the present simulated second.
@@ -317,7 +338,7 @@ impl Simulator {
     pub fn stats(&self) -> Stats {
         let mut stats = self.inner.counters.read();
         stats.webhooks = self.inner.deliveries.counts();
-        stats.faults_waiting = lock(&self.inner.faults).len();
+        stats.faults_waiting = lock(&self.inner.faults).waiting();
         for side in self.sides() {
             for (object, count) in side.read().counts() {
                 *stats.objects.entry(object.to_owned()).or_default() += count;
@@ -326,17 +347,22 @@ impl Simulator {
         stats
     }
 
-    /// Adds a fault for coming calls or deliveries; false if too many wait.
-    pub fn add_fault(&self, fault: Fault) -> bool {
-        lock(&self.inner.faults).add(fault)
+    /// What became of the last hundred tries to deliver an event, newest first.
+    pub fn deliveries(&self) -> Vec<DeliveryTold> {
+        self.inner.deliveries.told()
     }
 
-    /// Forgets the faults that wait.
-    pub fn clear_faults(&self) {
-        lock(&self.inner.faults).clear();
+    /// Ends every fault: scripted ones and the plan are cleared, all keys work, all endpoints are enabled. What was lost
+    /// meanwhile stays lost.
+    pub fn heal(&self) {
+        self.faults().clear_all();
+        for side in self.sides() {
+            self.set_keys_revoked(&side.account, side.livemode, false);
+            set_status(&side, None, true);
+        }
     }
 
-    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
+    pub(crate) fn fault_book(&self) -> MutexGuard<'_, FaultBook> {
         lock(&self.inner.faults)
     }
 
@@ -389,6 +415,11 @@ impl Simulator {
         self.inner.options.clock.now().seconds() + self.inner.ahead.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn simulated_micros(&self) -> i64 {
+        let ahead = self.inner.ahead.load(Ordering::Relaxed);
+        self.inner.options.clock.now().micros().saturating_add(ahead.saturating_mul(1_000_000))
+    }
+
     /// Moves simulated time and does everything that falls due on the way: renewals, payouts, money becoming available.
     pub fn advance(&self, by: Duration) -> Result<i64, SimulatorError> {
         let asked = i64::try_from(by.as_secs()).unwrap_or(i64::MAX);
@@ -399,6 +430,7 @@ impl Simulator {
         for side in self.sides() {
             self.pass_time(&side);
         }
+        self.wake_sender();
         Ok(self.now())
     }
 
@@ -468,7 +500,7 @@ impl Simulator {
         Ok(if livemode { account.live.clone() } else { account.test.clone() })
     }
 
-    fn sides(&self) -> Vec<Arc<Side>> {
+    pub(crate) fn sides(&self) -> Vec<Arc<Side>> {
         let accounts = self.inner.accounts.read().unwrap_or_else(PoisonError::into_inner);
         accounts.values().flat_map(|account| [account.test.clone(), account.live.clone()]).collect()
     }

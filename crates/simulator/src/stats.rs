@@ -24,6 +24,22 @@ pub struct WebhookStats {
     pub waiting: u64,
 }
 
+/// What became of one try to deliver an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeliveryTold {
+    /// The simulated second.
+    pub at: i64,
+    /// The event's id.
+    pub event: String,
+    /// The event's type; empty where it was not looked at.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Which try it was, from 1.
+    pub attempt: u32,
+    /// The status that was answered, or why there is none.
+    pub outcome: String,
+}
+
 /// What has been asked of the simulator so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
@@ -39,7 +55,7 @@ pub struct Stats {
     pub webhooks: WebhookStats,
     /// Objects of all accounts and modes, by type.
     pub objects: BTreeMap<String, usize>,
-    /// Faults that wait for their call.
+    /// Scripted faults that are still to happen.
     pub faults_waiting: usize,
 }
 

@@ -1,15 +1,15 @@
 //! Sending events to webhook endpoints: signed, several at once, tried again with growing pauses (FACTS section 9).
 
+mod passing;
+mod sending;
+
 use crate::{
-    faults::WebhookFault,
-    json::plain_member,
-    resources::{Kind, event},
     simulator::{Side, Simulator, lock},
-    stats::WebhookStats,
+    stats::{DeliveryTold, WebhookStats},
     work::Delivery,
 };
-use aws_lc_rs::hmac;
-use kit::{ExposeSecret, Secret, Stopwatch};
+use passing::Passing;
+pub(crate) use sending::set_status;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
@@ -71,6 +71,8 @@ impl RetryPlan {
 const WAITING_MAX: usize = 500_000;
 /// At most this many requests are under way.
 const CONCURRENT_MAX: usize = 64;
+/// Of what was sent, this much is told one by one.
+const TOLD_MAX: usize = 100;
 /// With nothing to wait for, the sender looks again this often.
 const IDLE: Duration = Duration::from_secs(3_600);
 
@@ -80,22 +82,24 @@ struct Job {
     event: Arc<str>,
     endpoint: Arc<str>,
     failures: u32,
-    /// Whether faults have been applied to it already.
+    /// Whether it was decided already what goes wrong with it.
     judged: bool,
 }
 
 #[derive(Default)]
 struct Waiting {
     ready: VecDeque<Job>,
-    /// By the time since the start at which they are due.
+    /// By the time since the start at which they are due, as [`Passing`] counts it.
     later: BTreeMap<(Duration, u64), Job>,
     number: u64,
 }
 
 /// The deliveries of a simulator.
 pub(crate) struct Deliveries {
-    started: Stopwatch,
+    passing: Mutex<Passing>,
     waiting: Mutex<Waiting>,
+    /// The last ones that were sent, newest first.
+    told: Mutex<VecDeque<DeliveryTold>>,
     wake: Notify,
     running: AtomicBool,
     under_way: AtomicU64,
@@ -110,8 +114,9 @@ impl Default for Deliveries {
     fn default() -> Deliveries {
         let zero = AtomicU64::default;
         Deliveries {
-            started: Stopwatch::start(),
+            passing: Mutex::default(),
             waiting: Mutex::default(),
+            told: Mutex::default(),
             wake: Notify::new(),
             running: AtomicBool::new(false),
             under_way: zero(),
@@ -139,27 +144,38 @@ impl Deliveries {
         }
     }
 
-    fn put(&self, job: Job, after: Duration) {
+    /// What became of the last deliveries, newest first.
+    pub(crate) fn told(&self) -> Vec<DeliveryTold> {
+        lock(&self.told).iter().cloned().collect()
+    }
+
+    fn tell(&self, told: DeliveryTold) {
+        let mut last = lock(&self.told);
+        last.truncate(TOLD_MAX - 1);
+        last.push_front(told);
+    }
+
+    fn put(&self, job: Job, due: Option<Duration>) {
         let mut waiting = lock(&self.waiting);
         if waiting.ready.len() + waiting.later.len() >= WAITING_MAX {
             self.given_up.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        if after.is_zero() {
-            waiting.ready.push_back(job);
-        } else {
-            waiting.number += 1;
-            let place = (self.started.elapsed() + after, waiting.number);
-            waiting.later.insert(place, job);
+        match due {
+            None => waiting.ready.push_back(job),
+            Some(due) => {
+                waiting.number += 1;
+                let place = (due, waiting.number);
+                waiting.later.insert(place, job);
+            }
         }
         drop(waiting);
         self.wake.notify_one();
     }
 
     /// The next job, or how long until there is one.
-    fn next(&self) -> Result<Job, Duration> {
+    fn next(&self, elapsed: Duration) -> Result<Job, Duration> {
         let mut waiting = lock(&self.waiting);
-        let elapsed = self.started.elapsed();
         while let Some((due, _)) = waiting.later.keys().next().copied() {
             if due > elapsed {
                 break;
@@ -182,28 +198,39 @@ impl Deliveries {
     }
 }
 
-/// `t=…,v1=…`: HMAC-SHA256 over `t.body`, keyed with the whole secret.
-pub(crate) fn signature(secret: &Secret, second: i64, body: &str) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
-    let tag = hmac::sign(&key, format!("{second}.{body}").as_bytes());
-    format!("t={second},v1={}", hex::encode(tag.as_ref()))
-}
-
 impl Simulator {
     /// Queues what endpoints are to be told.
     pub(crate) fn enqueue(&self, side: &Arc<Side>, deliveries: Vec<Delivery>) {
-        let queue = &self.inner.deliveries;
         for delivery in deliveries {
-            queue.deliveries.fetch_add(1, Ordering::Relaxed);
-            let job = Job {
+            self.queue(Job {
                 side: side.clone(),
                 event: delivery.event,
                 endpoint: delivery.endpoint,
                 failures: 0,
                 judged: false,
-            };
-            queue.put(job, Duration::ZERO);
+            });
         }
+    }
+
+    fn queue(&self, job: Job) {
+        self.inner.deliveries.deliveries.fetch_add(1, Ordering::Relaxed);
+        self.inner.deliveries.put(job, None);
+    }
+
+    fn queue_after(&self, job: Job, after: Duration) {
+        let due = self.passed() + after;
+        self.inner.deliveries.put(job, (!after.is_zero()).then_some(due));
+    }
+
+    /// Time since the start, by the machine or by simulated time, whichever went further.
+    fn passed(&self) -> Duration {
+        let simulated = self.simulated_micros();
+        lock(&self.inner.deliveries.passing).look(simulated)
+    }
+
+    /// Simulated time was moved: what was to be sent later may be due.
+    pub(crate) fn wake_sender(&self) {
+        self.inner.deliveries.wake.notify_one();
     }
 
     /// Sends what is queued until `stop`; a second sender beside the first returns at once.
@@ -225,9 +252,9 @@ impl Simulator {
 
     async fn send_until(&self, client: reqwest::Client, stop: &CancellationToken) {
         let slots = Arc::new(Semaphore::new(CONCURRENT_MAX));
-        let queue = &self.inner.deliveries;
+        let (queue, clock) = (&self.inner.deliveries, &self.inner.options.clock);
         while !stop.is_cancelled() {
-            match queue.next() {
+            match queue.next(self.passed()) {
                 Ok(job) => {
                     let Ok(slot) = slots.clone().acquire_owned().await else { return };
                     let (simulator, client) = (self.clone(), client.clone());
@@ -240,97 +267,18 @@ impl Simulator {
                 Err(wait) => tokio::select! {
                     () = queue.wake.notified() => {}
                     () = kit::clock::pause(wait) => {}
+                    // A clock that is moved by hand may get there first.
+                    () = clock.sleep_until(clock.now() + wait) => {}
                     () = stop.cancelled() => return,
                 },
             }
         }
     }
-
-    async fn deliver(&self, client: &reqwest::Client, mut job: Job) {
-        let queue = &self.inner.deliveries;
-        let Some(message) = message(&job) else {
-            queue.given_up.fetch_add(1, Ordering::Relaxed);
-            return;
-        };
-        if !job.judged {
-            job.judged = true;
-            let fault = self.faults().for_webhook(&message.kind);
-            match fault {
-                Some(WebhookFault::Drop) => {
-                    queue.given_up.fetch_add(1, Ordering::Relaxed);
-                    return;
-                }
-                Some(WebhookFault::Delay { delay_ms }) => return queue.put(job, Duration::from_millis(delay_ms)),
-                Some(WebhookFault::Shuffle { within_ms }) => {
-                    let wait = self.inner.request_ids.below(within_ms.max(1));
-                    return queue.put(job, Duration::from_millis(wait));
-                }
-                Some(WebhookFault::Duplicate) => queue.put(job.clone(), Duration::ZERO),
-                None => {}
-            }
-        }
-        // The receiver holds it against its own clock: the machine's, also while simulated time is ahead.
-        let second = self.inner.options.clock.now().seconds();
-        queue.attempts.fetch_add(1, Ordering::Relaxed);
-        let sent = client
-            .post(&message.url)
-            .header("content-type", "application/json; charset=utf-8")
-            .header("user-agent", "Stripe/1.0 (+https://stripe.com/docs/webhooks)")
-            .header("stripe-signature", signature(&message.secret, second, &message.body))
-            .body(message.body)
-            .send()
-            .await;
-        if sent.is_ok_and(|answer| answer.status().is_success()) {
-            queue.delivered.fetch_add(1, Ordering::Relaxed);
-            event::delivered(&mut job.side.write(), &job.event);
-            return;
-        }
-        queue.failures.fetch_add(1, Ordering::Relaxed);
-        job.failures += 1;
-        let plan = self.inner.options.webhook_retry;
-        if job.failures < plan.tries {
-            queue.put(job.clone(), plan.pause_after(job.failures));
-        } else {
-            queue.given_up.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
-/// What is sent.
-struct Message {
-    url: String,
-    secret: Secret,
-    kind: String,
-    body: String,
-}
-
-/// The message of a job; none if its endpoint has gone or been disabled, or its event is too old.
-fn message(job: &Job) -> Option<Message> {
-    let book = job.side.read();
-    let endpoint = book.get(Kind::WebhookEndpoint, &job.endpoint)?;
-    if plain_member(endpoint, "status")? != "enabled" {
-        return None;
-    }
-    let event = book.get(Kind::Event, &job.event)?;
-    Some(Message {
-        url: plain_member(endpoint, "url")?.into_owned(),
-        secret: book.secrets.get(job.endpoint.as_ref())?.clone(),
-        kind: plain_member(event, "type")?.into_owned(),
-        body: event::rendered(event, plain_member(endpoint, "api_version").as_deref()),
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_signature_is_stripes() {
-        // Computed with an independent implementation: HMAC-SHA256("whsec_test_secret", "1700000000.{}").
-        let signature = signature(&Secret::from("whsec_test_secret"), 1_700_000_000, "{}");
-        let digest = signature.strip_prefix("t=1700000000,v1=").unwrap();
-        assert_eq!(digest, "ceb8863f7208fa249a6cd8f951e993c7563412aca65866f6272283debe143ab3");
-    }
 
     #[test]
     fn pauses_grow_up_to_the_longest() {

@@ -299,12 +299,9 @@ async fn a_disconnected_account_leaves_nothing_at_stripe(stage: Stage) {
 
 async fn an_endpoint_whose_answer_was_lost_is_made_anew(stage: Stage) {
     let play = play(&stage, Some("http://127.0.0.1:9")).await;
-    let lost = simulator::Fault::Call {
-        call: "POST /v1/webhook_endpoints".to_owned(),
-        times: 1,
-        what: simulator::CallFault::Status { status: 500, after_effect: true },
-    };
-    assert!(play.stripe.simulator.add_fault(lost));
+    let lost =
+        simulator::Fault::call("POST /v1/webhook_endpoints", simulator::CallFault::failing_after_effect(500));
+    play.stripe.simulator.faults().set(lost).unwrap();
     let connection: Value = play.connect(json!({"api_key": play.key()})).await.expect(201).json();
     assert_eq!(connection["webhook"]["endpoint_id"], json!(null), "connected all the same; a job goes on");
     assert_eq!(play.endpoints(), 1, "it was made, and its key answers with the failure for ever");

@@ -3,7 +3,7 @@
 use crate::world::{TENANT, world, world_with};
 use kit::Clock;
 use mirror::SyncKind;
-use simulator::{Business, CallFault, Fault};
+use simulator::{Business, CallFault, Fault, LimitReason};
 use stripe::ObjectKind;
 use testkit::{SimulatedStripe, Stage, wait_for};
 
@@ -105,13 +105,9 @@ async fn a_forbidden_kind_is_told_and_not_counted_as_complete(stage: Stage) {
 async fn a_throttled_kind_is_retried_alone(stage: Stage) {
     let world = world(stage).await;
     world.stripe.generate(&Business { customers: 40, charges: 300, ..Business::default() });
-    let fault = |times| Fault::Call {
-        call: "GET /v1/refunds".to_owned(),
-        times,
-        what: CallFault::Status { status: 429, after_effect: false },
-    };
+    let throttled = CallFault::RateLimit { reason: LimitReason::EndpointRate };
     // More than the tries of one call, and of all calls of the kind in this sync.
-    assert!(world.stripe.simulator.add_fault(fault(200)));
+    world.stripe.simulator.faults().set(Fault::call("GET /v1/refunds", throttled).times(200)).unwrap();
     let _working = world.working();
     assert_eq!(world.sync(SyncKind::Full).await.state, "completed");
     let state = async || {
@@ -119,7 +115,7 @@ async fn a_throttled_kind_is_retried_alone(stage: Stage) {
         status.coverage.into_iter().find(|it| it.object_type == "refund").unwrap().state
     };
     assert_eq!(state().await, "throttled");
-    world.stripe.simulator.clear_faults();
+    world.stripe.simulator.faults().clear_all();
     let lists = |calls: &std::collections::BTreeMap<String, u64>| calls.get("GET /v1/charges").copied().unwrap_or(0);
     let before = lists(&world.calls());
     assert_eq!(world.sync(SyncKind::Incremental).await.state, "completed");

@@ -77,7 +77,7 @@ async fn each_event_counts_once_however_often_and_late_it_comes(stage: Stage) {
         (40, WebhookFault::Delay { delay_ms: 1_000 }),
         (40, WebhookFault::Duplicate),
     ] {
-        assert!(world.stripe.simulator.add_fault(Fault::Webhooks { webhooks: "*".to_owned(), times, what }));
+        world.stripe.simulator.faults().set(Fault::webhooks("*", what).times(times)).unwrap();
     }
     traffic(&world, 200).await;
     // Some are read from the list before their webhooks come.
@@ -121,8 +121,8 @@ async fn deliver(world: &World, connection: &str, body: &str) -> (u16, String) {
 
 async fn lost_webhooks_are_found_by_the_event_list(stage: Stage) {
     let (mut world, connection) = connected(stage).await;
-    let lost = Fault::Webhooks { webhooks: "*".to_owned(), times: u32::MAX, what: WebhookFault::Drop };
-    assert!(world.stripe.simulator.add_fault(lost));
+    let lost = Fault::webhooks("*", WebhookFault::Drop).until_cleared();
+    world.stripe.simulator.faults().set(lost).unwrap();
     let known = world.mirrored().await;
     pay(&world, "").await;
     traffic(&world, 150).await;
@@ -135,7 +135,7 @@ async fn lost_webhooks_are_found_by_the_event_list(stage: Stage) {
     world.settled().await;
     world.assert_ties_out().await;
     // Found late, an event has the effect that its webhook would have had; the webhook then has none.
-    world.stripe.simulator.clear_faults();
+    world.stripe.simulator.faults().clear_all();
     let page: Value = world.get("/v1/inbox?limit=1").await.expect(200).json();
     assert_eq!(page["data"][0]["source"], "sweep");
     let event = page["data"][0]["id"].as_str().unwrap();

@@ -73,3 +73,24 @@ async fn two_at_once_meet_and_a_day_later_the_key_is_free() {
     assert_eq!(keyed(&stage, "k", "/v1/customers", "name=Ada").await.status, 200);
     assert_eq!(customers(&stage).await, 2, "after a day the key runs again");
 }
+
+#[tokio::test]
+async fn keys_are_forgotten_on_demand_and_by_moved_time() {
+    let stage = Stage::new().await;
+    for forget in ["a person forgets them", "simulated time moves on"] {
+        let before = customers(&stage).await;
+        for _ in 0..2 {
+            assert_eq!(keyed(&stage, "k", "/v1/customers", "name=Ada").await.status, 200);
+        }
+        assert_eq!(customers(&stage).await, before + 1);
+        match forget {
+            "a person forgets them" => {
+                assert_eq!(stage.control("DELETE", "/_sim/idempotency-keys", &json!({})).await["forgotten"], 1);
+            }
+            _ => stage.advance_days(1).await,
+        }
+        assert_eq!(keyed(&stage, "k", "/v1/customers", "name=Ada").await.status, 200);
+        assert_eq!(customers(&stage).await, before + 2, "the same key ran again: {forget}");
+        stage.control("DELETE", "/_sim/idempotency-keys", &json!({})).await;
+    }
+}

@@ -1,9 +1,11 @@
 //! Webhooks: who is told, how it is signed, and what happens when nobody listens.
 
-use crate::stage::{Stage, until};
+use crate::stage::{Stage, options, until};
 use aws_lc_rs::hmac;
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap};
+use kit::{HandClock, Time};
 use serde_json::{Value, json};
+use simulator::{Options, RetryPlan};
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicUsize, Ordering},
@@ -165,4 +167,114 @@ async fn deliveries_are_lost_doubled_and_delayed_on_demand() {
         stage.make("/v1/customers", &format!("name=shuffled{number}")).await;
     }
     assert_eq!(heard.wait_for(7).await.len(), 7);
+}
+
+/// Of each message: whether its signature is right, and whether its time is the present.
+fn judged(heard: &Heard, secret: &str) -> Vec<(bool, bool)> {
+    let messages = heard.messages.lock().unwrap();
+    let judge = |(signature, body): &(String, String)| {
+        let (time, digest) = signature.strip_prefix("t=").unwrap().split_once(",v1=").unwrap();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        let right = hmac::verify(&key, format!("{time}.{body}").as_bytes(), &hex::decode(digest).unwrap()).is_ok();
+        (right, time.parse::<i64>().unwrap() == crate::stage::NOW)
+    };
+    messages.iter().map(judge).collect()
+}
+
+#[tokio::test]
+async fn deliveries_are_spoiled_and_then_tried_again_rightly() {
+    let stage = Stage::new().await;
+    let (heard, url) = receiver().await;
+    let endpoint = stage.post("/v1/webhook_endpoints", &format!("url={url}&enabled_events[]=*")).await.ok();
+    let secret = endpoint["secret"].as_str().unwrap();
+    // A receiver that checks: what is wrong is refused, as Bursar does.
+    for (fault, expected) in [
+        ("old_timestamp", vec![(true, false), (true, true)]),
+        ("wrong_signature", vec![(false, true), (true, true)]),
+        // What is cut never arrives whole; the second try does.
+        ("cut", vec![(true, true)]),
+    ] {
+        heard.messages.lock().unwrap().clear();
+        let before = stage.simulator.stats().webhooks;
+        if fault != "cut" {
+            heard.failing.store(1, Ordering::SeqCst);
+        }
+        stage.control("POST", "/_sim/faults", &json!({ "webhooks": "customer.*", "fault": fault })).await;
+        stage.make("/v1/customers", "name=Ada").await;
+        until(fault, async || (stage.simulator.stats().webhooks.delivered > before.delivered).then_some(())).await;
+        assert_eq!(judged(&heard, secret), expected, "{fault}");
+        assert_eq!(stage.simulator.stats().webhooks.failures, before.failures + 1, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_change_comes_under_two_ids_and_unknown_types_come_too() {
+    let stage = Stage::new().await;
+    let (heard, url) = receiver().await;
+    stage.make("/v1/webhook_endpoints", &format!("url={url}&enabled_events[]=*")).await;
+    stage.control("POST", "/_sim/faults", &json!({ "webhooks": "*", "fault": "twin" })).await;
+    stage.make("/v1/customers", "name=Ada").await;
+    heard.wait_for(2).await;
+    let bodies: Vec<Value> =
+        heard.messages.lock().unwrap().iter().map(|(_, body)| serde_json::from_str(body).unwrap()).collect();
+    assert_ne!(bodies[0]["id"], bodies[1]["id"]);
+    for member in ["type", "created", "data"] {
+        assert_eq!(bodies[0][member], bodies[1][member]);
+    }
+    for body in &bodies {
+        crate::stage::check_event(body);
+    }
+    assert_eq!(stage.events().await, ["customer.created", "customer.created"], "the list has both");
+
+    stage.control("POST", "/_sim/faults", &json!({ "webhooks": "*", "fault": "unknown_type" })).await;
+    stage.make("/v1/customers", "name=Bob").await;
+    let mut kinds = heard.wait_for(4).await.split_off(2);
+    kinds.sort();
+    assert_eq!(kinds, ["customer.created", "novelty.introduced"]);
+}
+
+#[tokio::test]
+async fn what_occurs_while_an_endpoint_is_disabled_is_never_sent() {
+    let stage = Stage::new().await;
+    let (heard, url) = receiver().await;
+    let endpoint = stage.make("/v1/webhook_endpoints", &format!("url={url}&enabled_events[]=*")).await;
+    let status = async || stage.get(&format!("/v1/webhook_endpoints/{endpoint}")).await.ok()["status"].clone();
+    stage.control("POST", "/_sim/faults", &json!({ "webhooks": "*", "fault": "disable_endpoint" })).await;
+    stage.make("/v1/customers", "name=first").await;
+    until("the first is given up", async || (stage.simulator.stats().webhooks.given_up == 1).then_some(())).await;
+    stage.make("/v1/customers", "name=second").await;
+    assert_eq!(status().await, "disabled");
+    assert_eq!(stage.control("GET", "/_sim/faults", &json!(null)).await["endpoints_disabled"], 1);
+    stage.control("POST", "/_sim/endpoints", &json!({ "status": "enabled" })).await;
+    assert_eq!(status().await, "enabled");
+    stage.make("/v1/customers", "name=third").await;
+    heard.wait_for(1).await;
+    until("all are sent", async || (stage.simulator.stats().webhooks.waiting == 0).then_some(())).await;
+    assert_eq!(heard.kinds().len(), 1, "only what occurred afterwards is sent");
+    assert_eq!(stage.events().await.len(), 3, "the list has them all");
+    let told = stage.control("GET", "/_sim/deliveries", &json!(null)).await;
+    assert_eq!((&told[0]["outcome"], &told[0]["attempt"]), (&json!("200"), &json!(1)));
+    assert!(told[1]["outcome"].as_str().unwrap().starts_with("never sent"));
+}
+
+#[tokio::test]
+async fn moved_time_brings_what_was_to_come_later() {
+    let clock = HandClock::at(Time::from_seconds(crate::stage::NOW));
+    let options = Options { clock: clock.shared(), webhook_retry: RetryPlan::default(), ..options() };
+    let stage = Stage::with(options).await;
+    let (heard, url) = receiver().await;
+    stage.make("/v1/webhook_endpoints", &format!("url={url}&enabled_events[]=*")).await;
+    // A minute until the second try, ten until the third: nobody waits for that.
+    heard.failing.store(2, Ordering::SeqCst);
+    stage.make("/v1/customers", "name=Ada").await;
+    heard.wait_for(1).await;
+    let failures = async |count| {
+        until("it failed", async || (stage.simulator.stats().webhooks.failures == count).then_some(())).await;
+    };
+    failures(1).await;
+    stage.control("POST", "/_sim/time", &json!({ "advance_seconds": 61 })).await;
+    failures(2).await;
+    clock.advance(std::time::Duration::from_secs(601));
+    assert_eq!(heard.wait_for(3).await.len(), 3);
+    until("delivered", async || (stage.simulator.stats().webhooks.delivered == 1).then_some(())).await;
 }
