@@ -63,6 +63,8 @@ pub(crate) struct Book {
     pub(crate) clocks: BTreeMap<Box<str>, Clock>,
     /// What searches do not see yet.
     pub(crate) unindexed: Unindexed,
+    /// How far the event list of v2 lags.
+    pub(crate) event_lag_seconds: i64,
     /// When automatic payouts were last made.
     pub(crate) paid_out_until: i64,
     /// Whether automatic payouts are made on Mondays only.
@@ -84,6 +86,7 @@ impl Book {
             due: BTreeSet::new(),
             clocks: BTreeMap::new(),
             unindexed: Unindexed::default(),
+            event_lag_seconds: 0,
             paid_out_until: 0,
             weekly_payouts: false,
             hooks: Vec::new(),

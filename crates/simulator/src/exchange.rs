@@ -17,6 +17,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+pub(crate) use list::range;
 use list::{add_filters, list_query, list_text};
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
@@ -150,6 +151,8 @@ impl Exchange<'_> {
             return Ok(self.spoiled(self.ready(200, Bytes::new()), fault));
         }
         let answer = match route.endpoint.method {
+            // Of v2, deletions are idempotent too.
+            Method::Delete if self.is_v2() => self.post(&key, &side, route, id, fault.as_ref()).await,
             Method::Post => self.post(&key, &side, route, id, fault.as_ref()).await,
             _ => self.execute(&side, route, id, None, fault.as_ref()).await,
         };
@@ -256,7 +259,8 @@ impl Exchange<'_> {
         let mut parameters = route.accepts.check(sent)?;
         let paths = parameters.take("expand").unwrap_or_default();
         let expands: Vec<&str> = paths.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let call = Call { path: self.asked.path.to_owned(), id, parameters };
+        let (path, query) = (self.asked.path.to_owned(), self.asked.query.to_owned());
+        let call = Call { path, query, now: self.simulator.now(), id, parameters };
         let cause = Cause { request_id: self.request_id.clone(), idempotency_key: key.clone() };
         let body = self.call(side, route, call, cause, &expands);
         let mut answer = match body {
@@ -273,7 +277,9 @@ impl Exchange<'_> {
 
     fn sent(&self, method: Method) -> Result<serde_json::Map<String, Value>, Refusal> {
         let mut tree = form::decode(self.asked.query)?;
-        if method != Method::Get && !self.asked.body.is_empty() {
+        if method != Method::Get && !self.asked.body.is_empty() && self.is_v2() {
+            tree.extend(form::from_json(self.asked.body)?);
+        } else if method != Method::Get && !self.asked.body.is_empty() {
             let kind = text_header(self.asked.headers, "content-type").unwrap_or("application/x-www-form-urlencoded");
             if !kind.starts_with("application/x-www-form-urlencoded") {
                 return Err(Refusal::bad(format!(
@@ -392,8 +398,16 @@ impl Exchange<'_> {
         }
     }
 
+    /// Calls of v2 have JSON in both directions and errors of their own shape.
+    fn is_v2(&self) -> bool {
+        self.asked.path.starts_with("/v2/")
+    }
+
     fn refuse(&self, refusal: &Refusal) -> Answer {
-        let body = refusal.body(&self.request_id).to_string();
+        let body = match self.is_v2() {
+            true => refusal.body_v2(&self.request_id).to_string(),
+            false => refusal.body(&self.request_id).to_string(),
+        };
         let mut answer = self.ready(refusal.status, body.into());
         if refusal.code == Some("lock_timeout") {
             // The one refusal without a request id (FACTS section 2).

@@ -24,6 +24,43 @@ pub(crate) fn decode(text: &str) -> Result<Map<String, Value>, Refusal> {
     Ok(tree)
 }
 
+/// The members of a JSON body, as a form would spell them: texts for scalars, numbered maps for lists, an empty text for
+/// null, which unsets in both generations.
+pub(crate) fn from_json(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
+    let body: Value = serde_json::from_slice(body)
+        .map_err(|error| Refusal::bad(format!("The request body is not valid JSON: {error}")).code("invalid_json"))?;
+    match body {
+        Value::Object(_) => match spelled(body, 0)? {
+            Value::Object(tree) => Ok(tree),
+            _ => Ok(Map::new()),
+        },
+        _ => Err(Refusal::bad("The request body must be a JSON object.").code("invalid_json")),
+    }
+}
+
+fn spelled(value: Value, depth: usize) -> Result<Value, Refusal> {
+    if depth > DEPTH_MAX {
+        return Err(
+            Refusal::bad(format!("The request body is nested deeper than {DEPTH_MAX} levels.")).code("invalid_json")
+        );
+    }
+    Ok(match value {
+        Value::Null => Value::String(String::new()),
+        Value::Bool(yes) => Value::String(yes.to_string()),
+        Value::Number(number) => Value::String(number.to_string()),
+        Value::String(text) => Value::String(text),
+        Value::Array(elements) => {
+            let elements = elements.into_iter().enumerate();
+            let spelled = elements.map(|(at, element)| Ok((at.to_string(), spelled(element, depth + 1)?)));
+            Value::Object(spelled.collect::<Result<_, Refusal>>()?)
+        }
+        Value::Object(members) => {
+            let spelled = members.into_iter().map(|(name, member)| Ok((name, spelled(member, depth + 1)?)));
+            Value::Object(spelled.collect::<Result<_, Refusal>>()?)
+        }
+    })
+}
+
 fn unescape(text: &str) -> Result<String, Refusal> {
     percent_decode_str(&text.replace('+', " "))
         .decode_utf8()
@@ -98,6 +135,14 @@ mod tests {
         );
         check("metadata[billing.model]=a%26b&metadata[x]=", r#"{"metadata":{"billing.model":"a&b","x":""}}"#);
         check("created[gte]=1&flag", r#"{"created":{"gte":"1"},"flag":""}"#);
+        let json = |text: &str| from_json(text.as_bytes()).map(|tree| Value::Object(tree).to_string());
+        assert_eq!(
+            json(r#"{"a":{"b":[true,2,"x"]},"c":null}"#).unwrap(),
+            r#"{"a":{"b":{"0":"true","1":"2","2":"x"}},"c":""}"#
+        );
+        for wrong in ["", "{", "[1]", "[[[[[[[[[[[1]]]]]]]]]]]"] {
+            assert_eq!(json(wrong).unwrap_err().code, Some("invalid_json"), "{wrong}");
+        }
         for wrong in ["a[b=1", "a[b]c=1", "a[b][c][d][e][f][g][h][i]=1", "a=%ff"] {
             assert!(decode(wrong).is_err(), "{wrong}");
         }

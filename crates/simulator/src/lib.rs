@@ -24,6 +24,7 @@ mod json;
 mod keys;
 mod limits;
 mod money;
+mod pages;
 mod parameters;
 mod passing;
 mod problem;

@@ -104,6 +104,35 @@ impl Refusal {
         refusal
     }
 
+    /// The body of an answer of v2: a code is always there, and what is wrong with the fields has one code for all
+    /// (FACTS section 5).
+    pub(crate) fn body_v2(&self, request_id: &str) -> Value {
+        let mut body = self.body(request_id);
+        let fields = [
+            "parameter_missing",
+            "parameter_unknown",
+            "parameter_invalid_empty",
+            "parameter_invalid_integer",
+            "url_invalid",
+        ];
+        let code = match (self.code, self.status) {
+            (Some(code), _) if fields.contains(&code) => "invalid_fields",
+            (Some(code), _) => code,
+            (None, 400) if self.param.is_some() => "invalid_fields",
+            (None, 401) => "unauthenticated",
+            (None, 403) => "forbidden",
+            (None, 404) => "not_found",
+            (None, 429) => "rate_limit",
+            (None, 500..) => "internal_error",
+            (None, _) => "invalid_request",
+        };
+        if self.status == 429 {
+            body["error"]["type"] = "rate_limit".into();
+        }
+        body["error"]["code"] = code.into();
+        body
+    }
+
     /// The body of the answer.
     pub(crate) fn body(&self, request_id: &str) -> Value {
         let mut error = Map::new();

@@ -228,6 +228,9 @@ impl Simulator {
             let mut book = Book::new(id.as_str().into(), livemode);
             let now = self.now();
             book.paid_out_until = now;
+            let seconds = |lag: Duration| i64::try_from(lag.as_secs()).unwrap_or(i64::MAX);
+            book.unindexed.lag_seconds = seconds(self.inner.options.search_lag);
+            book.event_lag_seconds = seconds(self.inner.options.event_lag);
             book.put(Kind::Account, account::text(&id, name, email, now), now);
             Arc::new(Side {
                 account: id.as_str().into(),
@@ -466,7 +469,6 @@ impl Simulator {
     pub(crate) fn work<T>(&self, side: &Arc<Side>, cause: Option<Cause>, run: impl FnOnce(&mut Work<'_>) -> T) -> T {
         let mut book = side.write();
         let now = self.now();
-        book.unindexed.lag_seconds = i64::try_from(self.inner.options.search_lag.as_secs()).unwrap_or(i64::MAX);
         let mut work = Work {
             book: &mut book,
             ids: &self.inner.ids,

@@ -54,6 +54,8 @@ pub(crate) enum Test {
     NoneOf(usize, Vec<String>),
     /// The facet begins with this.
     Begins(usize, String),
+    /// The facet does not begin with this.
+    NotBegins(usize, &'static str),
     /// The facet is a number from .. to, both included.
     Within(usize, i64, i64),
     /// The facet is absent or null.
@@ -348,6 +350,7 @@ impl Test {
                 !facets[*at].as_deref().is_some_and(|facet| values.iter().any(|value| value == facet))
             }
             Test::Begins(at, start) => facets[*at].as_deref().is_some_and(|facet| facet.starts_with(start.as_str())),
+            Test::NotBegins(at, start) => !facets[*at].as_deref().is_some_and(|facet| facet.starts_with(start)),
             Test::Within(at, from, to) => facets[*at]
                 .as_deref()
                 .and_then(|facet| facet.parse::<i64>().ok())

@@ -94,7 +94,7 @@ impl Simulator {
         let Found::Call(route, id) = routes::find(Method::Post, path) else { return None };
         let Verb::Write(verb) = route.endpoint.verb else { return None };
         let parameters = form::decode(form).and_then(|sent| route.accepts.check(sent)).ok()?;
-        let call = Call { path: path.to_owned(), id, parameters };
+        let call = Call { path: path.to_owned(), id, parameters, ..Call::default() };
         self.work(side, None, |work| verb(work, &call)).ok()
     }
 

@@ -38,7 +38,7 @@ pub(super) fn list_query(book: &crate::book::Book, kind: Kind, call: &mut Call) 
 }
 
 /// From and to, both included, of a time or a range of times.
-pub(super) fn range(times: &Value) -> (i64, i64) {
+pub(crate) fn range(times: &Value) -> (i64, i64) {
     if let Some(exact) = times.as_i64() {
         return (exact, exact);
     }

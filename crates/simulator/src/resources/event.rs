@@ -1,15 +1,23 @@
 //! Events: what happened, with the object as it was then (FACTS section 9). Kept for 30 days.
+//!
+//! Every one can be had in two shapes: the snapshot of v1, which is what is kept, and the thin notification of v2, which is
+//! drawn from it. Events that v2 alone has are kept among them and left out of v1.
+
+mod thin;
+
+pub(crate) use thin::ping;
 
 use super::{Call, Endpoint, Kind, Resource, Verb, get, post};
 use crate::{
     API_VERSION,
     book::Book,
     calendar::DAY,
-    json::{Json, Raw, json_text},
+    json::{Json, Raw, json_text, plain_member},
     problem::Refusal,
     table::{Facet, Query, Test},
     work::{Cause, Delivery, Work},
 };
+use kit::Secret;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -17,20 +25,31 @@ pub(crate) static RESOURCE: Resource = Resource {
     kind: Kind::Event,
     object: "event",
     // Whether every endpoint has taken it is known to the simulator alone.
-    facets: &[Facet::word("type"), Facet { param: "delivery_success", path: "", indexed: false }],
+    facets: &[
+        Facet::word("type"),
+        Facet { param: "delivery_success", path: "", indexed: false },
+        Facet::word_at("object_id", "data.object.id"),
+    ],
     expands: &[],
     search: None,
     endpoints: &ENDPOINTS,
 };
 
-static ENDPOINTS: [Endpoint; 3] = [
+static ENDPOINTS: [Endpoint; 5] = [
     get(
         "/v1/events",
         "created:times delivery_success:bool type:text types[]:text",
         "event",
         Verb::List(Kind::Event, prepare),
     ),
-    get("/v1/events/{id}", "", "event", Verb::Retrieve(Kind::Event)),
+    get("/v1/events/{id}", "", "event", Verb::Compute(retrieve)),
+    get(
+        "/v2/core/events",
+        "created:times limit:int object_id:text page:text types[]:text",
+        "event",
+        Verb::Compute(thin::list),
+    ),
+    get("/v2/core/events/{id}", "", "event", Verb::Compute(thin::retrieve)),
     // Not in the published description; the CLI uses it to resend.
     post("/v1/events/{id}/retry", "for_stripecli:bool account:text webhook_endpoint:text", "event", retry),
 ];
@@ -44,12 +63,50 @@ const TYPES_MAX: usize = 20;
 pub(crate) struct Hook {
     pub(crate) id: Arc<str>,
     pub(crate) types: Vec<String>,
+    /// Whether it takes thin notifications, whose types begin with `v1.`.
+    pub(crate) thin: bool,
 }
 
 impl Hook {
     fn wants(&self, kind: &str) -> bool {
-        self.types.iter().any(|wanted| wanted == "*" || wanted == kind)
+        self.types.iter().any(|wanted| {
+            wanted == "*" || if self.thin { wanted.strip_prefix("v1.") == Some(kind) } else { wanted == kind }
+        })
     }
+}
+
+/// What an endpoint or destination is sent.
+pub(crate) struct Sent {
+    pub(crate) url: String,
+    pub(crate) secret: Secret,
+    /// The type, as the body names it.
+    pub(crate) kind: String,
+    pub(crate) body: String,
+}
+
+/// An event as one endpoint or destination gets it; none if that has gone or is disabled, or the event is too old.
+pub(crate) fn sent(book: &Book, endpoint: &str, event: &str) -> Option<Sent> {
+    let text = book.get(Kind::Event, event)?;
+    let secret = book.secrets.get(endpoint)?.clone();
+    let kind = plain_member(text, "type")?.into_owned();
+    if let Some(endpoint) = book.get(Kind::WebhookEndpoint, endpoint) {
+        if plain_member(endpoint, "status")? != "enabled" {
+            return None;
+        }
+        let body = rendered(text, plain_member(endpoint, "api_version").as_deref());
+        return Some(Sent { url: plain_member(endpoint, "url")?.into_owned(), secret, kind, body });
+    }
+    let destination = book.get(Kind::EventDestination, endpoint)?;
+    if plain_member(destination, "status")? != "enabled" {
+        return None;
+    }
+    let url = plain_member(destination, "webhook_endpoint.url")?.into_owned();
+    if plain_member(destination, "event_payload")? == "thin" || kind.starts_with("v2.") {
+        let body = thin::text(text);
+        return Some(Sent { url, secret, kind: plain_member(&body, "type")?.into_owned(), body });
+    }
+    let body = rendered(text, plain_member(destination, "snapshot_api_version").as_deref());
+    Some(Sent { url, secret, kind, body })
 }
 
 /// What an event is made from.
@@ -148,8 +205,28 @@ fn with_member(text: &str, member: &str, value: &dyn Json) -> String {
     out
 }
 
+/// A snapshot event; those of v2 alone are read there.
+fn retrieve(book: &Book, call: &Call, now: i64) -> Result<String, Refusal> {
+    let text = kept(book, &call.id, now).filter(|text| !is_thin(text));
+    text.map(|text| text.to_string()).ok_or_else(|| Refusal::no_such("event", &call.id, None))
+}
+
+/// An event that can still be read: old ones are forgotten when the next one is made, which may be late.
+fn kept<'a>(book: &'a Book, id: &str, now: i64) -> Option<&'a Arc<str>> {
+    let events = book.table(Kind::Event);
+    let young = events.place(id).is_some_and(|(created, _)| created >= now - KEPT_SECONDS);
+    events.get(id).filter(|_| young)
+}
+
+/// Whether it is an event that v2 alone has.
+fn is_thin(text: &str) -> bool {
+    plain_member(text, "object").as_deref() == Some("v2.core.event")
+}
+
 fn prepare(book: &Book, call: &mut Call, query: &mut Query) -> Result<(), Refusal> {
     let Some(facet) = book.table(Kind::Event).facet("type") else { return Ok(()) };
+    query.tests.push(Test::NotBegins(facet, "v2."));
+    query.created.0 = query.created.0.max(call.now - KEPT_SECONDS);
     let kind = call.parameters.take("type").and_then(|kind| kind.as_str().map(str::to_owned));
     let kinds = call.parameters.take("types");
     if kind.is_some() && kinds.is_some() {
@@ -171,7 +248,8 @@ fn prepare(book: &Book, call: &mut Call, query: &mut Query) -> Result<(), Refusa
 }
 
 fn retry(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
-    let text = work.text(Kind::Event, &call.id, None)?;
+    let text = kept(work.book, &call.id, work.present).filter(|text| !is_thin(text)).cloned();
+    let text = text.ok_or_else(|| Refusal::no_such("event", &call.id, None))?;
     let kind = crate::json::plain_member(&text, "type").unwrap_or_default().into_owned();
     let only = call.parameters.text("webhook_endpoint");
     if let Some(endpoint) = only {

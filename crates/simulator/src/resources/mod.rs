@@ -12,6 +12,7 @@ pub(crate) mod coupon;
 pub(crate) mod customer;
 pub(crate) mod dispute;
 pub(crate) mod event;
+pub(crate) mod event_destination;
 pub(crate) mod invoice;
 pub(crate) mod invoice_item;
 pub(crate) mod invoice_line;
@@ -66,6 +67,7 @@ pub(crate) enum Kind {
     TaxRate,
     SetupIntent,
     TestClock,
+    EventDestination,
 }
 
 /// One type of object.
@@ -85,7 +87,7 @@ pub(crate) struct Resource {
 }
 
 /// All resources, in the order of [`Kind`].
-pub(crate) static ALL: [&Resource; 23] = [
+pub(crate) static ALL: [&Resource; 24] = [
     &account::RESOURCE,
     &product::RESOURCE,
     &price::RESOURCE,
@@ -109,6 +111,7 @@ pub(crate) static ALL: [&Resource; 23] = [
     &tax_rate::RESOURCE,
     &setup_intent::RESOURCE,
     &test_clock::RESOURCE,
+    &event_destination::RESOURCE,
 ];
 
 impl Kind {
@@ -183,6 +186,10 @@ pub(crate) fn leave_out_clocks(book: &Book, kind: Kind, call: &Call, query: &mut
 pub(crate) struct Call {
     /// The path as called, for `url` of lists.
     pub(crate) path: String,
+    /// The query as called, for the way to the next page.
+    pub(crate) query: String,
+    /// The present second of simulated time.
+    pub(crate) now: i64,
     /// The id in the path, if the pattern has one.
     pub(crate) id: String,
     /// The parameters.

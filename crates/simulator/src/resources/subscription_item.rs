@@ -91,7 +91,13 @@ fn change(work: &mut Work<'_>, subscription: &str, call: &Call, item: Value) -> 
             parameters[name] = value.clone();
         }
     }
-    let call = Call { path: call.path.clone(), id: subscription.to_owned(), parameters: Parameters::of(parameters) };
+    let call = Call {
+        path: call.path.clone(),
+        query: String::new(),
+        now: call.now,
+        id: subscription.to_owned(),
+        parameters: Parameters::of(parameters),
+    };
     subscription::update(work, &call).map(|text| parse(&text))
 }
 

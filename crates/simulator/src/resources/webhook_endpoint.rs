@@ -108,12 +108,12 @@ fn remove(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
 
 /// Reads the endpoints again after a change to one of them.
 pub(crate) fn refresh(book: &mut Book) {
-    book.hooks = book
-        .table(Kind::WebhookEndpoint)
-        .all()
+    let endpoints = book.table(Kind::WebhookEndpoint).all().chain(book.table(Kind::EventDestination).all());
+    book.hooks = endpoints
         .map(|text| parse(text))
         .filter(|endpoint| text_of(endpoint, "status") == "enabled")
         .map(|endpoint| Hook {
+            thin: endpoint["event_payload"] == "thin",
             id: text_of(&endpoint, "id").into(),
             types: endpoint["enabled_events"]
                 .as_array()
@@ -126,7 +126,7 @@ pub(crate) fn refresh(book: &mut Book) {
         .collect();
 }
 
-fn check_url(url: &str, livemode: bool) -> Result<(), Refusal> {
+pub(crate) fn check_url(url: &str, livemode: bool) -> Result<(), Refusal> {
     let invalid = |message: &str| Err(Refusal::bad(message).code("url_invalid").param("url"));
     match url.split_once("://") {
         Some(("https", rest)) if !rest.is_empty() => Ok(()),

@@ -6,7 +6,7 @@ use crate::{
     json::{json_text, plain_member},
     resources::{
         Kind,
-        event::{self, NewEvent},
+        event::{self, NewEvent, Sent},
         webhook_endpoint,
     },
     simulator::{Side, Simulator, SimulatorError},
@@ -135,7 +135,7 @@ impl Simulator {
     fn request(
         &self,
         client: &reqwest::Client,
-        message: &Message,
+        message: &Sent,
         fault: Option<WebhookFault>,
     ) -> reqwest::RequestBuilder {
         // The receiver holds it against its own clock: the machine's, also while simulated time is ahead.
@@ -218,28 +218,9 @@ pub(crate) fn set_status(side: &Arc<Side>, only: Option<&str>, enabled: bool) ->
     count
 }
 
-/// What is sent.
-struct Message {
-    url: String,
-    secret: Secret,
-    kind: String,
-    body: String,
-}
-
 /// The message of a job; none if its endpoint has gone or been disabled, or its event is too old.
-fn message(job: &Job) -> Option<Message> {
-    let book = job.side.read();
-    let endpoint = book.get(Kind::WebhookEndpoint, &job.endpoint)?;
-    if plain_member(endpoint, "status")? != "enabled" {
-        return None;
-    }
-    let event = book.get(Kind::Event, &job.event)?;
-    Some(Message {
-        url: plain_member(endpoint, "url")?.into_owned(),
-        secret: book.secrets.get(job.endpoint.as_ref())?.clone(),
-        kind: plain_member(event, "type")?.into_owned(),
-        body: event::rendered(event, plain_member(endpoint, "api_version").as_deref()),
-    })
+fn message(job: &Job) -> Option<Sent> {
+    event::sent(&job.side.read(), &job.endpoint, &job.event)
 }
 
 #[cfg(test)]

@@ -59,6 +59,11 @@ impl Description {
         names.into_iter().flatten().filter_map(Value::as_str).collect()
     }
 
+    /// Whether thin events of a type name an object; nothing if there are none of it.
+    pub(crate) fn thin_has_object(&self, kind: &str) -> Option<bool> {
+        self.root["x-eventNotifications"][kind].as_bool()
+    }
+
     fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
         match schema["$ref"].as_str() {
             Some(reference) => self.schema(reference.rsplit('/').next().unwrap()),

@@ -9,6 +9,7 @@ mod clients;
 mod clocks;
 mod description;
 mod encoding;
+mod events;
 mod faults;
 mod idempotency;
 mod keys;
