@@ -112,10 +112,11 @@ fn sink_error(error: MirrorError) -> SinkError {
 #[async_trait]
 impl ObservedReplies for Mirror {
     async fn observed(&self, tx: &mut TenantTx, connection: &Connection, answer: &Answer) -> Result<(), GatewayError> {
-        let text = answer.response.text();
-        let Ok(head) = Head::read(text) else { return Ok(()) };
+        // As events are kept, without what opens a payment; otherwise the two would differ for ever.
+        let text = stripe::redact::without_client_secrets(answer.response.text());
+        let Ok(head) = Head::read(&text) else { return Ok(()) };
         let seen = Interval::of_fetch(answer.began, answer.ended);
-        let Some(observation) = Observation::of_body(&head, text, Source::Reply, seen) else { return Ok(()) };
+        let Some(observation) = Observation::of_body(&head, &text, Source::Reply, seen) else { return Ok(()) };
         // Only what could be read again: other answers, a new webhook endpoint's for one, can hold secrets.
         if !reread::can_read(observation.object_type, observation.id) {
             return Ok(());

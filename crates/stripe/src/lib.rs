@@ -2,6 +2,7 @@
 //!
 //! Read in this order: [`api`] makes [`Request`]s, [`client`] sends one and answers with a [`Response`] or a
 //! [`CallError`] ([`error`] says what each means); [`signature`] and [`event`] read what Stripe sends to us;
+//! [`redact`] cuts out what is not kept;
 //! [`shape`] reads the fields of objects that Bursar uses, in every version from basil to endive.
 
 pub mod api;
@@ -11,6 +12,7 @@ pub mod event;
 pub mod form;
 pub mod key;
 pub mod kind;
+pub mod redact;
 pub mod request;
 pub mod shape;
 pub mod signature;

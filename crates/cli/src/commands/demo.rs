@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use server::{PartsOptions, Running};
 use simulator::{Business, Limits, Options, Simulator, TrafficPlan};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
-use vault::Connection;
+use vault::{Connection, ConnectionState};
 
 /// Shows everything at work: a simulated business of two years is connected and back-filled, then kept in step by
 /// webhooks that keep arriving. Prints a summary and the console's address.
@@ -59,6 +59,9 @@ pub(crate) struct Demo {
 const WEBHOOKS_AWAITED: i64 = 10;
 /// How long they are waited for; without them the summary says so.
 const WEBHOOKS_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long an earlier demo's data may take to go from a shared database.
+const ERASING_PATIENCE: Duration = Duration::from_secs(300);
 
 impl Demo {
     pub(crate) async fn run(self, settings: &Settings) -> Result<(), Failure> {
@@ -213,13 +216,15 @@ fn empty_folder(folder: &std::path::Path) -> Result<(), Failure> {
 async fn connect(running: &Running, tenant: TenantId, simulated: &Simulated) -> Result<Connection, Failure> {
     let parts = &running.parts;
     // On a shared database an earlier demo may have left its connection; its account is this one's.
-    let mut tx = parts.base.store.begin(tenant).await?;
-    for old in parts.vault.connections(&mut tx).await.map_err(Problem::from)? {
-        if old.account_id == simulated.account_id {
-            parts.vault.disconnect(&mut tx, &old.id, true).await.map_err(Problem::from)?;
+    let mut tx = parts.base.store.read(tenant).await?;
+    let known = parts.vault.connections(&mut tx).await.map_err(Problem::from)?;
+    drop(tx);
+    for old in known {
+        if old.account_id == simulated.account_id && old.state != ConnectionState::Disconnected {
+            parts.gateway.disconnect(tenant, &old.id, true).await.map_err(Problem::from)?;
         }
     }
-    tx.commit().await?;
+    erased(running, tenant, &simulated.account_id).await?;
     let request = NewConnectionRequest {
         api_key: simulated.key.clone(),
         lookback_days: None,
@@ -227,6 +232,22 @@ async fn connect(running: &Running, tenant: TenantId, simulated: &Simulated) -> 
         webhook: WebhookChoice::Auto,
     };
     Ok(parts.gateway.connect(tenant, Environment::Test, request).await.map_err(Problem::from)?)
+}
+
+/// Waits until nothing is left of an account: once it is connected anew its data counts as in use, and stays.
+async fn erased(running: &Running, tenant: TenantId, account_id: &str) -> Result<(), Failure> {
+    let watch = Stopwatch::start();
+    loop {
+        let summary = running.parts.mirror.summary(tenant).await.map_err(Problem::from)?;
+        if summary.kinds.iter().all(|kind| kind.account_id != account_id) {
+            return Ok(());
+        }
+        if watch.elapsed() > ERASING_PATIENCE {
+            let what = "an earlier demo's data in this database is not erased yet";
+            return Err(Failure::new(1, "demo_data_left", what, "Start the demo again in a while."));
+        }
+        pause(Duration::from_millis(100)).await;
+    }
 }
 
 /// Waits for the first full sync, with a bar.

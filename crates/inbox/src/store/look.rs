@@ -131,7 +131,9 @@ pub(crate) async fn find(tx: &mut TenantTx, event_id: &str) -> Result<Option<Eve
             .bind(event_id)
             .optional(tx)
             .await?;
-    let body = body.map(|(body,)| RawValue::from_string(body)).transpose();
+    // What was stored by earlier releases may hold it still.
+    let shown = |body: String| RawValue::from_string(stripe::redact::without_client_secrets(&body).into_owned());
+    let body = body.map(|(body,)| shown(body)).transpose();
     let body = body.map_err(|why| StoreError::unreadable_row("inbox_payloads", event_id, why))?;
     Ok(Some(EventDetail { summary, body }))
 }

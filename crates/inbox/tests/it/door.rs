@@ -8,6 +8,7 @@ use testkit::{Call, Logs, Stage};
 
 testkit::on_both_engines!(
     a_delivery_is_acknowledged_and_kept_byte_for_byte,
+    what_opens_a_payment_is_not_kept,
     the_same_event_twice_is_kept_once_however_it_comes,
     many_deliveries_at_once_are_all_kept,
     what_is_acknowledged_survives_a_restart,
@@ -46,6 +47,30 @@ async fn a_delivery_is_acknowledged_and_kept_byte_for_byte(stage: Stage) {
     assert_eq!(summary.api_version.as_deref(), Some("2026-10-28.endive"));
     assert_eq!((summary.created, summary.received_at), (testkit::START - Duration::from_secs(2), testkit::START));
     assert!(!summary.thin);
+}
+
+async fn what_opens_a_payment_is_not_kept(stage: Stage) {
+    let world = world(stage).await;
+    let with_secret = |id: &str| event(id).replacen(r#""object": {"#, r#""object": { "client_secret": "pi_1_secret_2","#, 1);
+    assert!(with_secret("evt_1").contains("pi_1_secret_2"), "{}", with_secret("evt_1"));
+    // Two in one commit: what is stored of the second begins where the shortened first ends.
+    let path = format!("/webhooks/stripe/{}", world.connection.id);
+    let (first, second) = (with_secret("evt_1"), event("evt_2"));
+    let send = |body: &str| signed(&path, body, &[SECRET], world.stage.now());
+    let router = world.router();
+    let (one, other) = futures::join!(send(&first).send(&router), send(&second).send(&router));
+    one.expect(200);
+    other.expect(200);
+    let swept = with_secret("evt_3");
+    let mut tx = world.stage.store.begin(TEST).await.unwrap();
+    world.inbox.accept(&mut tx, &world.connection, Source::Sweep, &[&swept, &event("evt_4")]).await.unwrap();
+    tx.commit().await.unwrap();
+    for (id, sent) in [("evt_1", first), ("evt_2", second), ("evt_3", swept), ("evt_4", event("evt_4"))] {
+        let kept = world.inbox.event(TEST, id).await.unwrap().body.unwrap();
+        assert_eq!(kept.get(), sent.replace("pi_1_secret_2", "[redacted]"), "{id}");
+    }
+    world.process().await;
+    assert_eq!(world.effects(TEST).await, 4);
 }
 
 async fn the_same_event_twice_is_kept_once_however_it_comes(stage: Stage) {
