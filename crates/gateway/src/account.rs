@@ -188,9 +188,9 @@ impl Account {
         self.breaker().succeeded(self.clock_micros());
     }
 
-    /// Notes what became of a try, for the breaker and for the figures.
-    pub(crate) fn note(&self, outcome: TryOutcome) {
-        {
+    /// Notes what became of a try, for the breaker and for the figures; answers whether the breaker moved.
+    pub(crate) fn note(&self, outcome: TryOutcome) -> bool {
+        let moved = {
             let now = self.clock_micros();
             let mut breaker = self.breaker();
             let before = breaker.state();
@@ -200,13 +200,15 @@ impl Account {
                 breaker.succeeded(now)
             }
             let after = breaker.state();
-            if matches!(after, BreakerState::Open(_)) && before != after {
+            if matches!(after, BreakerState::Open { .. }) && before == BreakerState::Closed {
                 tracing::warn!("too many calls to Stripe failed for an account; its calls are paused");
             } else if after == BreakerState::Closed && before != after {
                 tracing::info!("Stripe answers again; calls of the account go on");
             }
-        }
+            before != after
+        };
         self.recent.lock().unwrap_or_else(PoisonError::into_inner).note(self.now(), outcome);
+        moved
     }
 
     pub(crate) fn figures(&self) -> Figures {
@@ -215,8 +217,13 @@ impl Account {
             Some(driven) => (driven.lanes.waiting(), driven.lanes.under_way(), driven.lanes.pace_at(now)),
             None => (0, 0, 1.0),
         };
-        let (calls, throttled) = self.recent.lock().unwrap_or_else(PoisonError::into_inner).last_minute(now);
-        Figures { breaker: self.breaker().state(), waiting, under_way, pace, calls, throttled }
+        let (calls, throttled, throttled_ago) = {
+            let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+            let (calls, throttled) = recent.last_minute(now);
+            let ago = |at: Micros| Duration::from_micros(now.saturating_sub(at));
+            (calls, throttled, recent.last_throttled.map(ago))
+        };
+        Figures { breaker: self.breaker().state(), waiting, under_way, pace, calls, throttled, throttled_ago }
     }
 }
 
@@ -255,11 +262,13 @@ pub(crate) struct Figures {
     pub(crate) pace: f64,
     pub(crate) calls: u32,
     pub(crate) throttled: u32,
+    pub(crate) throttled_ago: Option<Duration>,
 }
 
 /// Calls and refusals of the last minute, a slot for each second.
 struct Recent {
     slots: [Slot; 60],
+    last_throttled: Option<Micros>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -271,7 +280,7 @@ struct Slot {
 
 impl Default for Recent {
     fn default() -> Recent {
-        Recent { slots: [Slot::default(); 60] }
+        Recent { slots: [Slot::default(); 60], last_throttled: None }
     }
 }
 
@@ -283,7 +292,10 @@ impl Recent {
             *slot = Slot { second, ..Slot::default() };
         }
         slot.calls += 1;
-        slot.throttled += u32::from(outcome == TryOutcome::Throttled);
+        if outcome == TryOutcome::Throttled {
+            slot.throttled += 1;
+            self.last_throttled = Some(now);
+        }
     }
 
     fn last_minute(&self, now: Micros) -> (u32, u32) {

@@ -21,10 +21,10 @@ pub struct Breaker {
 enum State {
     /// Calls go; what became of them lately is watched.
     Closed { outcomes: VecDeque<(Micros, bool)>, failed_in_a_row: usize },
-    /// None go.
-    Open { until: Micros, open_for: Micros },
+    /// None go. It opened at `opened`, and has not closed since.
+    Open { opened: Micros, until: Micros, open_for: Micros },
     /// One goes, to see whether Stripe is back.
-    Probing { since: Micros, open_for: Micros },
+    Probing { opened: Micros, since: Micros, open_for: Micros },
 }
 
 /// May a call go?
@@ -43,10 +43,18 @@ pub enum Admission {
 pub enum BreakerState {
     /// Calls go.
     Closed,
-    /// None go before this time.
-    Open(Micros),
+    /// None go.
+    Open {
+        /// Since when.
+        since: Micros,
+        /// When the next probe may go.
+        until: Micros,
+    },
     /// One call finds out whether Stripe is back.
-    HalfOpen,
+    HalfOpen {
+        /// Since when calls do not go.
+        since: Micros,
+    },
 }
 
 impl Breaker {
@@ -60,14 +68,16 @@ impl Breaker {
         match self.state {
             State::Closed { .. } => Admission::Go,
             // Further away than it was opened for, the clock was set back: then it is time to look.
-            State::Open { until, open_for } if now < until && until - now <= open_for => Admission::Wait(until),
-            State::Open { open_for, .. } => {
-                self.state = State::Probing { since: now, open_for };
+            State::Open { until, open_for, .. } if now < until && until - now <= open_for => Admission::Wait(until),
+            State::Open { opened, open_for, .. } => {
+                self.state = State::Probing { opened, since: now, open_for };
                 Admission::Probe
             }
             // A probe that never reported (its caller was dropped) does not keep the account closed for ever.
-            State::Probing { since, open_for } if now < since || now >= since + micros(self.options.open_most) => {
-                self.state = State::Probing { since: now, open_for };
+            State::Probing { opened, since, open_for }
+                if now < since || now >= since + micros(self.options.open_most) =>
+            {
+                self.state = State::Probing { opened, since: now, open_for };
                 Admission::Probe
             }
             State::Probing { since, .. } => Admission::Wait(since + micros(self.options.open_first)),
@@ -97,13 +107,13 @@ impl Breaker {
                     failures >= self.options.failures && failures * 100 > outcomes.len() * self.options.failed_percent;
                 if is_sustained || *failed_in_a_row >= self.options.failures_in_a_row {
                     let open_for = micros(self.options.open_first);
-                    self.state = State::Open { until: now + open_for, open_for };
+                    self.state = State::Open { opened: now, until: now + open_for, open_for };
                 }
             }
             State::Open { .. } => {}
-            State::Probing { open_for, .. } => {
+            State::Probing { opened, open_for, .. } => {
                 let open_for = (*open_for * 2).min(micros(self.options.open_most));
-                self.state = State::Open { until: now + open_for, open_for };
+                self.state = State::Open { opened: *opened, until: now + open_for, open_for };
             }
         }
     }
@@ -112,8 +122,8 @@ impl Breaker {
     pub fn state(&self) -> BreakerState {
         match self.state {
             State::Closed { .. } => BreakerState::Closed,
-            State::Open { until, .. } => BreakerState::Open(until),
-            State::Probing { .. } => BreakerState::HalfOpen,
+            State::Open { opened, until, .. } => BreakerState::Open { since: opened, until },
+            State::Probing { opened, .. } => BreakerState::HalfOpen { since: opened },
         }
     }
 }
@@ -211,5 +221,19 @@ mod tests {
         check("5f +5 ? -50 ?", "probe probe");
         check("5f +90 ? 1s ?", "probe go");
         check("4f 1s 4f 1s -90 2f ?", "go");
+    }
+
+    #[test]
+    fn a_page_is_told_since_when_through_every_failed_probe() {
+        let mut breaker = Breaker::new(BreakerOptions::default());
+        (0..10).for_each(|_| breaker.failed(100 * SECOND));
+        assert_eq!(breaker.state(), BreakerState::Open { since: 100 * SECOND, until: 105 * SECOND });
+        assert_eq!(breaker.admit(105 * SECOND), Admission::Probe);
+        assert_eq!(breaker.state(), BreakerState::HalfOpen { since: 100 * SECOND });
+        breaker.failed(106 * SECOND);
+        assert_eq!(breaker.state(), BreakerState::Open { since: 100 * SECOND, until: 116 * SECOND });
+        assert_eq!(breaker.admit(116 * SECOND), Admission::Probe);
+        breaker.succeeded(117 * SECOND);
+        assert_eq!(breaker.state(), BreakerState::Closed);
     }
 }

@@ -4,15 +4,16 @@
 
 use crate::{
     ConnectError, Gateway,
+    doctor::{self, Diagnosis, Need},
     key_check::{self, KeyReport},
-    webhook_endpoint,
+    store as rows, webhook_endpoint,
 };
 use kit::{Environment, Secret, TenantId};
 use platform::notice;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use store::{StoreError, TenantTx};
 use stripe::{KeyInfo, KeyKind};
-use vault::{Connection, ConnectionId, ConnectionState, Linked, NewConnection, VaultError};
+use vault::{Connection, ConnectionId, ConnectionState, Linked, NewConnection, Purpose, VaultError};
 
 /// The provider of every connection made here.
 const PROVIDER: &str = "stripe";
@@ -20,6 +21,10 @@ const PROVIDER: &str = "stripe";
 const LONGEST_NAME: usize = 100;
 /// Furthest that charges and the like may be asked for: Stripe was founded in 2010.
 const MOST_LOOKBACK_DAYS: u32 = 36_500;
+
+/// How long a webhook secret goes on serving once another has taken its place: as long as Stripe lets an endpoint sign
+/// with both while a secret is rolled.
+pub(crate) const SECRET_GRACE: Duration = Duration::from_secs(24 * 3_600);
 
 /// What a new connection is made of.
 #[derive(Debug)]
@@ -96,6 +101,7 @@ impl Gateway {
 
         let vault = self.vault();
         let mut tx = self.inner.base.store.begin(tenant).await?;
+        let checked_at = self.inner.base.now();
         let new = NewConnection {
             provider: PROVIDER,
             account_id: &report.account_id,
@@ -103,11 +109,12 @@ impl Gateway {
             display_name: &display_name,
             api_key: &request.api_key,
             key_hint: &report.key_hint,
-            key_kind: report.key_kind,
+            key_kind: &report.key_kind,
             lookback_days,
             api_base: None,
         };
         let connection = vault.insert_connection(&mut tx, new).await?;
+        rows::save_key_report(&mut tx, &connection.id, &report, checked_at).await?;
         // Nothing below refuses any more.
         let mut endpoint = None;
         match &request.webhook {
@@ -120,6 +127,8 @@ impl Gateway {
         let payload = serde_json::json!({ "account_id": connection.account_id });
         notice::publish(&mut tx, &self.inner.base, "connection.created", connection.id.as_str(), payload).await?;
         tx.commit().await?;
+        let reads = report.permissions.iter().filter(|probe| probe.needed_for == Need::Sync).count();
+        self.count_probes(&connection, reads as i64 + 1);
         tracing::info!(connection.id = %connection.id, stripe.account = connection.account_id, "an account was connected");
 
         self.make_endpoint_now(tenant, &connection.id, endpoint).await;
@@ -151,7 +160,7 @@ impl Gateway {
         let connection = &linked.connection;
         let checked = async {
             let info = usable_key(&linked.api_key, linked.environment)?;
-            key_check::check(self, linked.environment, &linked.api_key, info, connection.api_base.as_deref()).await
+            key_check::check(self, linked.environment, &linked.api_key, info, Some(connection)).await
         };
         let outcome = checked.await;
         let state = match &outcome {
@@ -174,7 +183,35 @@ impl Gateway {
         if let Some(account) = self.account_of(id) {
             account.heard();
         }
+        let mut tx = self.inner.base.store.begin(tenant).await?;
+        rows::save_key_report(&mut tx, id, &report, self.inner.base.now()).await?;
+        tx.commit().await?;
         Ok(report)
+    }
+
+    /// What the doctor says of a connection's key, from when it was last tried and what was refused since. Asks Stripe only
+    /// if the key was never tried: each trial of a restricted key costs a dozen reads.
+    ///
+    /// # Errors
+    /// `not_found`, `connection_disconnected`, and each refusal of the key itself.
+    pub async fn key_diagnosis(&self, tenant: TenantId, id: &ConnectionId) -> Result<Diagnosis, ConnectError> {
+        let known = self.known_diagnosis(tenant, id).await?;
+        if known.key.is_some() {
+            return Ok(known);
+        }
+        self.test_connection(tenant, id).await?;
+        self.known_diagnosis(tenant, id).await
+    }
+
+    /// What the doctor says of a connection's key without asking Stripe.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn known_diagnosis(&self, tenant: TenantId, id: &ConnectionId) -> Result<Diagnosis, ConnectError> {
+        let mut tx = self.inner.base.store.read(tenant).await?;
+        let tried = rows::key_report(&mut tx, id).await?;
+        let denials = rows::denials(&mut tx, id).await?;
+        Ok(doctor::diagnose(tried, &denials))
     }
 
     /// Puts another key in the place of a connection's. What waited for it goes on at once.
@@ -189,8 +226,7 @@ impl Gateway {
     ) -> Result<Connection, ConnectError> {
         let linked = self.linked_in(tenant, id).await?;
         let info = usable_key(key, linked.environment)?;
-        let api_base = linked.connection.api_base.as_deref();
-        let report = key_check::check(self, linked.environment, key, info, api_base).await?;
+        let report = key_check::check(self, linked.environment, key, info, Some(&linked.connection)).await?;
         if report.environment != linked.environment {
             return Err(ConnectError::WrongEnvironment { key: report.environment, caller: linked.environment });
         }
@@ -199,7 +235,10 @@ impl Gateway {
             return Err(ConnectError::PermissionsMissing(Box::new(report)));
         }
         let mut tx = self.inner.base.store.begin(tenant).await?;
-        self.vault().replace_key(&mut tx, id, key, &report.key_hint, report.key_kind).await?;
+        self.vault().replace_key(&mut tx, id, key, &report.key_hint, &report.key_kind).await?;
+        rows::save_key_report(&mut tx, id, &report, self.inner.base.now()).await?;
+        rows::forget_denials(&mut tx, id).await?;
+        self.inner.reads.forget_denied(id);
         self.nudge(&mut tx, id).await?;
         let payload = serde_json::json!({ "key_hint": report.key_hint });
         notice::publish(&mut tx, &self.inner.base, "connection.key_replaced", id.as_str(), payload).await?;
@@ -249,15 +288,34 @@ impl Gateway {
             }
             Some(WebhookChoice::Secret(secret)) => {
                 self.vault().set_webhook_endpoint(&mut tx, id, None).await?;
-                self.vault().add_webhook_secret(&mut tx, id, secret).await?;
+                self.put_webhook_secret(&mut tx, id, secret).await?;
             }
-            Some(WebhookChoice::None) => self.vault().set_webhook_endpoint(&mut tx, id, None).await?,
+            Some(WebhookChoice::None) => {
+                self.vault().set_webhook_endpoint(&mut tx, id, None).await?;
+                self.retire_webhook_secrets(&mut tx, id).await?;
+            }
             Some(WebhookChoice::Auto) | None => {}
         }
         tx.commit().await?;
         self.make_endpoint_now(tenant, id, endpoint).await;
         let mut tx = self.inner.base.store.read(tenant).await?;
         Ok(self.vault().connection(&mut tx, id).await?.unwrap_or(connection))
+    }
+
+    /// Puts a webhook secret in the place of those that are there, which go on serving for a day.
+    pub(crate) async fn put_webhook_secret(
+        &self,
+        tx: &mut TenantTx,
+        id: &ConnectionId,
+        secret: &Secret,
+    ) -> Result<(), VaultError> {
+        self.retire_webhook_secrets(tx, id).await?;
+        self.vault().add_webhook_secret(tx, id, secret).await.map(drop)
+    }
+
+    async fn retire_webhook_secrets(&self, tx: &mut TenantTx, id: &ConnectionId) -> Result<(), VaultError> {
+        let at = self.inner.base.now() + SECRET_GRACE;
+        self.vault().retire(tx, Purpose::WebhookSecret, id.as_str(), at).await.map(drop)
     }
 
     /// Carries out the intent that makes an endpoint while somebody waits; a job goes on if that fails.
@@ -307,7 +365,7 @@ impl Gateway {
         Ok(Disconnected { webhook_endpoint_left: left })
     }
 
-    async fn linked_in(&self, tenant: TenantId, id: &ConnectionId) -> Result<Arc<Linked>, ConnectError> {
+    pub(crate) async fn linked_in(&self, tenant: TenantId, id: &ConnectionId) -> Result<Arc<Linked>, ConnectError> {
         let linked = self.vault().linked(id).await?.filter(|linked| linked.connection.tenant == tenant);
         if let Some(linked) = linked {
             return Ok(linked);

@@ -47,6 +47,9 @@ pub enum ConnectError {
         /// What is wrong with it.
         detail: String,
     },
+    /// No webhook endpoint can be made: Stripe cannot reach this server.
+    #[error("{0}")]
+    NoEndpointPossible(&'static str),
     /// There is no such connection, the account is connected already, or the secret cannot be sealed.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -82,6 +85,7 @@ impl ConnectError {
             ConnectError::PermissionsMissing(_) => "key_permissions_missing",
             ConnectError::OtherAccount { .. } => "key_of_other_account",
             ConnectError::BadField { .. } => "bad_field",
+            ConnectError::NoEndpointPossible(_) => "webhook_endpoint_impossible",
             ConnectError::Vault(error) => error.code(),
             ConnectError::Gateway(error) => error.code(),
         }
@@ -92,8 +96,13 @@ impl From<ConnectError> for Problem {
     fn from(error: ConnectError) -> Problem {
         let code = error.code();
         let text = format!("{error}.");
-        let refused =
-            |title| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, title, text.clone()).field("api_key");
+        // Whoever brings a key that does not do is told which would.
+        let least = crate::doctor::least();
+        let refused = |title| {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, title, text.clone())
+                .field("api_key")
+                .with("least_key", serde_json::to_value(&least).unwrap_or_default())
+        };
         match &error {
             ConnectError::Key(_) => refused("This key cannot be used").what_to_do(
                 "Copy a restricted key (rk_…) or a secret key (sk_…) from the Stripe dashboard, Developers, API keys.",
@@ -116,6 +125,9 @@ impl From<ConnectError> for Problem {
             ConnectError::OtherAccount { .. } => refused("The key belongs to another account")
                 .what_to_do("Use a key of the same account, or connect the other account as a connection of its own."),
             ConnectError::BadField { field, detail } => Problem::bad_field(*field, detail.clone()),
+            ConnectError::NoEndpointPossible(_) => Problem::conflict(code, text).what_to_do(
+                "Set public_url to the address at which Stripe reaches this server, or make an endpoint by hand and enter its signing secret.",
+            ),
             ConnectError::Vault(error) => error.clone().into(),
             ConnectError::Gateway(_) => match error {
                 ConnectError::Gateway(error) => error.into(),

@@ -1,13 +1,14 @@
 //! The gateway: the one way from Bursar to Stripe.
 
 use crate::{
-    GatewayError, GatewayOptions,
+    GatewayError, GatewayOptions, ReadFor,
     account::{Account, AccountKey, TryOutcome},
+    allocation::counts_as_read,
     handler::{ObservedReplies, ReplyHandler},
     limits,
     locks::{ObjectLocks, object_of},
     outbox::may_have_had_effect,
-    reads::ReadCounts,
+    reads::{CountedTry, ReadCounts},
     retry,
 };
 use kit::{Environment, Secret, Stopwatch, Time};
@@ -64,6 +65,7 @@ pub struct Answer {
 #[derive(Clone)]
 pub struct Gateway {
     pub(crate) inner: Arc<Inner>,
+    reads_for: ReadFor,
 }
 
 pub(crate) struct Inner {
@@ -102,8 +104,10 @@ impl Gateway {
                 handlers: RwLock::default(),
                 observer: OnceLock::new(),
             }),
+            reads_for: ReadFor::Other,
         };
         gateway.handle_replies(Arc::new(crate::webhook_endpoint::Created));
+        gateway.handle_replies(Arc::new(crate::webhook_endpoint::SwitchedOn));
         Ok(gateway)
     }
 
@@ -126,6 +130,11 @@ impl Gateway {
 
     pub(crate) fn observer(&self) -> Option<&Arc<dyn ObservedReplies>> {
         self.inner.observer.get()
+    }
+
+    /// The same gateway, whose reads are counted as made for this.
+    pub fn reading_for(&self, what_for: ReadFor) -> Gateway {
+        Gateway { inner: Arc::clone(&self.inner), reads_for: what_for }
     }
 
     /// The vault that holds the keys.
@@ -189,11 +198,13 @@ impl Gateway {
             request,
             lane,
         };
-        let is_read = outgoing.request.is_read();
+        let is_write = !outgoing.request.is_read();
+        let read = counts_as_read(&outgoing.request).then_some(self.reads_for);
         let maybe_effect = AtomicBool::new(false);
         let outcome = self.call_through(&outgoing, |outcome| {
             let throttled = outcome_of(outcome) == TryOutcome::Throttled;
-            self.inner.reads.count(connection, throttled, is_read, self.inner.base.now());
+            let counted = CountedTry { throttled, is_write, read };
+            self.inner.reads.count(connection, counted, 1, self.inner.base.now());
             if outcome.as_ref().is_err_and(may_have_had_effect) {
                 maybe_effect.store(true, Ordering::Relaxed);
             }
@@ -204,6 +215,13 @@ impl Gateway {
             Err(GatewayError::Stripe(error)) if error.class() == ErrorClass::Authentication && account.is_none() => {
                 self.note_refused_key(linked, error).await;
             }
+            Err(GatewayError::Stripe(error)) if account.is_none() => {
+                if let ErrorClass::Permission { permission } = error.class() {
+                    let endpoint = outgoing.request.endpoint_pattern();
+                    let now = self.inner.base.now();
+                    self.inner.reads.note_denied(connection, endpoint, permission, &error.to_string(), now);
+                }
+            }
             Err(_) => {}
         }
         (outcome, maybe_effect.into_inner())
@@ -211,16 +229,17 @@ impl Gateway {
 
     /// Makes a read with a key that belongs to no connection yet, to find out what it can do.
     ///
-    /// The key's account is not known, so its calls share one small allowance per environment.
+    /// The key's account is not known, so its calls share one small allowance per environment. `sent` hears of each try.
     ///
     /// # Errors
     /// As [`Gateway::call`].
-    pub async fn call_with_key(
+    pub(crate) async fn call_with_key(
         &self,
         key: &Secret,
         environment: Environment,
         api_base: Option<&str>,
         request: Request,
+        sent: impl Fn(),
     ) -> Result<Answer, GatewayError> {
         let shared = AccountKey { account_id: String::new(), environment };
         let outgoing = Outgoing {
@@ -231,7 +250,7 @@ impl Gateway {
             request,
             lane: Lane::Interactive,
         };
-        self.call_through(&outgoing, |_| {}).await
+        self.call_through(&outgoing, |_| sent()).await
     }
 
     fn account(&self, key: &AccountKey) -> Arc<Account> {
@@ -317,7 +336,9 @@ impl Gateway {
             let ended = self.inner.base.now();
             tries += 1;
             let what = outcome_of(&outcome);
-            account.note(what);
+            if account.note(what) {
+                self.inner.base.store.wakes().wake(crate::WAKE);
+            }
             sent(&outcome);
             metrics::counter!("bursar_stripe_calls_total", "outcome" => what.name()).increment(1);
             let error = match outcome {

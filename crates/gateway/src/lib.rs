@@ -5,11 +5,14 @@
 //! observation, to [`ObservedReplies`], in the transaction that marks it done.
 //!
 //! Read in this order: [`gateway`] the calls, [`limits`] and [`lanes`] whose turn it is, [`breaker`], [`retry`];
-//! [`intent`] and [`outbox`] what is to be done; [`handler`]; [`key_check`] and [`connect`] connections by API key; `api` the JSON.
+//! [`intent`] and [`outbox`] what is to be done; [`handler`]; [`key_check`], [`doctor`] and [`connect`] connections by
+//! API key; [`webhook_endpoint`] where their events come from; [`reads`] and [`allocation`] what calls cost; `api` the JSON.
 
+pub mod allocation;
 pub mod breaker;
 pub mod connect;
 pub mod connect_error;
+pub mod doctor;
 pub mod error;
 pub mod gateway;
 pub mod handler;
@@ -29,10 +32,13 @@ mod api;
 mod jobs;
 mod locks;
 mod store;
-mod webhook_endpoint;
+pub mod webhook_endpoint;
 
+pub use crate::store::{Denial, EndpointState, SeenEndpoint};
+pub use allocation::{Allocation, AllocationState, ReadFor, ReadsFor};
 pub use connect::{ConnectionChange, Disconnected, NewConnectionRequest, WebhookChoice};
 pub use connect_error::ConnectError;
+pub use doctor::Diagnosis;
 pub use error::{GatewayError, RetryLater};
 pub use gateway::{Answer, Gateway, Lane};
 pub use handler::{Found, ObservedReplies, Reply, ReplyHandler};
@@ -43,3 +49,7 @@ pub use options::{BreakerOptions, GatewayOptions, LimitOptions, Patience, RetryO
 pub use outbox::{OutboxCounts, Resolution};
 pub use reads::CallFigures;
 pub use status::{AccountStatus, BreakerView};
+pub use webhook_endpoint::Repaired;
+
+/// Topic that wakes live pages: a breaker opened, probed or closed.
+pub const WAKE: &str = "gateway";

@@ -1,27 +1,32 @@
-//! Counting calls per connection and day: Stripe allows only so many reads in 30 days (GW-2, FACTS section 7).
+//! Counting calls per connection and day: Stripe allows only so many reads in 30 days (GW-2, FACTS section 7); and
+//! noting what it refuses for want of a permission.
 //!
-//! Counted in memory and written in batches, so that a read of Stripe costs no write of ours. What a crash loses is a
-//! few seconds' worth of counts.
+//! Kept in memory and written in batches, so that a read of Stripe costs no write of ours. What a crash loses is a few
+//! seconds' worth of counts.
 
-use crate::{Gateway, store as rows};
+use crate::{
+    Gateway,
+    allocation::{READ_ALLOWANCE_FLOOR, ReadFor, ReadsFor},
+    store as rows,
+};
 use kit::{TenantId, Time};
 use platform::CancellationToken;
 use std::{
     collections::HashMap,
     mem,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use vault::{Connection, ConnectionId};
 
-/// Reads that Stripe allows every account in 30 days, however few payments it has.
-pub const READ_ALLOWANCE_FLOOR: i64 = 10_000;
-/// Reads that Stripe allows per payment, as an average over 30 days.
-pub const READS_PER_TRANSACTION: i64 = 500;
 /// How often counts are written.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
 /// Connections and days counted at once before new ones are left out until the next flush.
 const MOST_COUNTED: usize = 100_000;
+/// Refusals kept at once before new ones are left out until the next flush.
+const MOST_DENIED: usize = 10_000;
+/// Longest text of Stripe's that is kept, in characters.
+const LONGEST_MESSAGE: usize = 500;
 
 /// Counts not written yet.
 #[derive(Default)]
@@ -33,52 +38,132 @@ pub(crate) struct ReadCounts {
 struct Pending {
     days: HashMap<(TenantId, ConnectionId, i64), DayCount>,
     good: HashMap<ConnectionId, Connection>,
+    denied: HashMap<(TenantId, ConnectionId, String), NewDenial>,
 }
 
 /// Calls of one connection on one day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DayCount {
-    pub(crate) reads: i64,
+    pub(crate) reads: ReadsFor,
     pub(crate) writes: i64,
     pub(crate) throttled: i64,
 }
 
+impl DayCount {
+    fn add(&mut self, other: DayCount) {
+        self.reads += other.reads;
+        self.writes += other.writes;
+        self.throttled += other.throttled;
+    }
+}
+
+/// What Stripe refused to a key at one endpoint.
+#[derive(Clone, Debug)]
+pub(crate) struct NewDenial {
+    pub(crate) permission: String,
+    pub(crate) message: String,
+    pub(crate) denials: i64,
+    pub(crate) last_at: Time,
+}
+
+/// One try as it is counted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CountedTry {
+    pub(crate) throttled: bool,
+    pub(crate) is_write: bool,
+    /// None if Stripe does not count it as a read.
+    pub(crate) read: Option<ReadFor>,
+}
+
 impl ReadCounts {
-    /// Counts one try that was sent.
-    pub(crate) fn count(&self, connection: &Connection, throttled: bool, is_read: bool, now: Time) {
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts tries that were sent.
+    pub(crate) fn count(&self, connection: &Connection, tries: CountedTry, times: i64, now: Time) {
+        let mut pending = self.pending();
         let key = (connection.tenant, connection.id.clone(), now.utc_day());
         if pending.days.len() >= MOST_COUNTED && !pending.days.contains_key(&key) {
             return;
         }
         let day = pending.days.entry(key).or_default();
-        day.reads += i64::from(is_read);
-        day.writes += i64::from(!is_read);
-        day.throttled += i64::from(throttled);
+        if let Some(what_for) = tries.read {
+            day.reads.add(what_for, times);
+        }
+        day.writes += if tries.is_write { times } else { 0 };
+        day.throttled += if tries.throttled { times } else { 0 };
     }
 
     /// Notes that a call of this connection succeeded.
     pub(crate) fn note_good(&self, connection: &Connection) {
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pending = self.pending();
         if pending.good.len() < MOST_COUNTED && !pending.good.contains_key(&connection.id) {
             pending.good.insert(connection.id.clone(), connection.clone());
         }
     }
+
+    /// Notes that Stripe refused a call for want of a permission.
+    pub(crate) fn note_denied(
+        &self,
+        connection: &Connection,
+        endpoint: String,
+        permission: Option<String>,
+        message: &str,
+        now: Time,
+    ) {
+        let mut pending = self.pending();
+        let key = (connection.tenant, connection.id.clone(), endpoint);
+        if pending.denied.len() >= MOST_DENIED && !pending.denied.contains_key(&key) {
+            return;
+        }
+        let message: String = message.chars().take(LONGEST_MESSAGE).collect();
+        let permission = permission.unwrap_or_default();
+        let new = NewDenial { permission, message, denials: 0, last_at: now };
+        let denial = pending.denied.entry(key).or_insert_with(|| new.clone());
+        *denial = NewDenial { denials: denial.denials + 1, ..new };
+    }
+
+    /// Forgets what was refused to a key that was replaced.
+    pub(crate) fn forget_denied(&self, connection: &ConnectionId) {
+        self.pending().denied.retain(|key, _| key.1 != *connection);
+    }
 }
 
 /// Calls of one connection, for pages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct CallFigures {
     /// Reads in the last 30 days.
     pub reads_30_days: i64,
     /// Reads today (UTC).
     pub reads_today: i64,
+    /// What the reads of the last 30 days were for.
+    pub reads_for: ReadsFor,
     /// Writes in the last 30 days.
     pub writes_30_days: i64,
     /// Calls that Stripe refused as too many, in the last 30 days.
     pub throttled_30_days: i64,
     /// Reads that Stripe allows in 30 days at the least.
     pub read_allowance_floor: i64,
+    /// Each day that had calls, oldest first: days since 1970 (UTC).
+    #[serde(skip)]
+    pub days: Vec<(i64, ReadsFor)>,
+}
+
+impl CallFigures {
+    /// From each day's counts, oldest first.
+    pub(crate) fn of_days(days: Vec<(i64, DayCount)>, today: i64) -> CallFigures {
+        let mut figures = CallFigures { read_allowance_floor: READ_ALLOWANCE_FLOOR, ..CallFigures::default() };
+        for (day, count) in days {
+            figures.reads_for += count.reads;
+            figures.reads_30_days += count.reads.total();
+            figures.writes_30_days += count.writes;
+            figures.throttled_30_days += count.throttled;
+            figures.reads_today += if day == today { count.reads.total() } else { 0 };
+            figures.days.push((day, count.reads));
+        }
+        figures
+    }
 }
 
 impl Gateway {
@@ -91,7 +176,8 @@ impl Gateway {
         tx: &mut ::store::TenantTx,
         connection: &ConnectionId,
     ) -> ::store::Result<CallFigures> {
-        rows::call_figures(tx, connection, self.inner.base.now().utc_day()).await
+        let today = self.inner.base.now().utc_day();
+        Ok(CallFigures::of_days(rows::call_days(tx, connection, today).await?, today))
     }
 
     /// Writes the counts made since the last time.
@@ -99,26 +185,29 @@ impl Gateway {
     /// # Errors
     /// Those of the database; the counts are kept then.
     pub async fn flush_counts(&self) -> ::store::Result<()> {
-        let Pending { days, good } = {
-            let mut pending = self.inner.reads.pending.lock().unwrap_or_else(PoisonError::into_inner);
-            mem::take(&mut *pending)
-        };
+        let Pending { days, good, denied } = mem::take(&mut *self.inner.reads.pending());
         for connection in good.values() {
             if let Err(error) = self.inner.vault.note_good_call(connection).await {
                 tracing::warn!(%error, connection.id = %connection.id, "the last good call was not noted");
             }
         }
-        if days.is_empty() {
+        if days.is_empty() && denied.is_empty() {
             return Ok(());
         }
-        let written = rows::add_calls(&self.inner.base, &days).await;
+        let written = async {
+            let mut tx = self.inner.base.store.begin_system().await?;
+            rows::add_calls(&mut tx, &days).await?;
+            rows::add_denials(&mut tx, &denied).await?;
+            tx.commit().await
+        };
+        let written = written.await;
         if written.is_err() {
-            let mut pending = self.inner.reads.pending.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut pending = self.inner.reads.pending();
             for (key, count) in days {
-                let day = pending.days.entry(key).or_default();
-                day.reads += count.reads;
-                day.writes += count.writes;
-                day.throttled += count.throttled;
+                pending.days.entry(key).or_default().add(count);
+            }
+            for (key, denial) in denied {
+                pending.denied.entry(key).or_insert(denial);
             }
         }
         written

@@ -18,6 +18,8 @@ pub struct AccountStatus {
     pub calls_last_minute: u32,
     /// Those that Stripe refused as too many.
     pub throttled_last_minute: u32,
+    /// When Stripe last refused a call as one too many, since this node started.
+    pub last_throttled_at: Option<Time>,
     /// Part of the allowed pace that is used, in percent: below 100 after such refusals.
     pub pace_percent: u32,
 }
@@ -30,11 +32,16 @@ pub enum BreakerView {
     Closed,
     /// Too many failed: none go before `until`.
     Open {
+        /// Since when.
+        since: Time,
         /// When the next probe may go.
         until: Time,
     },
     /// One call finds out whether Stripe is back.
-    HalfOpen,
+    HalfOpen {
+        /// Since when calls do not go.
+        since: Time,
+    },
 }
 
 impl Gateway {
@@ -43,8 +50,8 @@ impl Gateway {
         let figures = self.account_of(connection)?.figures();
         let breaker = match figures.breaker {
             BreakerState::Closed => BreakerView::Closed,
-            BreakerState::HalfOpen => BreakerView::HalfOpen,
-            BreakerState::Open(until) => BreakerView::Open { until: time_of(until) },
+            BreakerState::HalfOpen { since } => BreakerView::HalfOpen { since: time_of(since) },
+            BreakerState::Open { since, until } => BreakerView::Open { since: time_of(since), until: time_of(until) },
         };
         Some(AccountStatus {
             breaker,
@@ -52,6 +59,7 @@ impl Gateway {
             under_way: figures.under_way,
             calls_last_minute: figures.calls,
             throttled_last_minute: figures.throttled,
+            last_throttled_at: figures.throttled_ago.map(|ago| self.inner.base.now() - ago),
             pace_percent: (figures.pace * 100.0).round() as u32,
         })
     }

@@ -1,15 +1,16 @@
-//! The gateway's SQL: intents and counts of calls.
+//! The gateway's SQL: intents here, counts of calls in `counts`, what was found out about keys and endpoints in `found`.
 
-use crate::{
-    Intent, IntentId, IntentState, Lane, Refusal, StoredAnswer,
-    intent::idempotency_key,
-    reads::{CallFigures, DayCount, READ_ALLOWANCE_FLOOR},
-};
+mod counts;
+mod found;
+
+pub(crate) use counts::{add_calls, call_days};
+pub use found::{Denial, EndpointState, SeenEndpoint};
+pub(crate) use found::{add_denials, denials, endpoint, forget_denials, key_report, save_endpoint, save_key_report};
+
+use crate::{Intent, IntentId, IntentState, Lane, Refusal, StoredAnswer, intent::idempotency_key};
 use kit::{TenantId, Time};
-use platform::Base;
 use serde::Serialize;
-use std::collections::HashMap;
-use store::{Json, Result, StoreError, TenantTx, Tx, json_rows, q, sql};
+use store::{Json, Result, StoreError, TenantTx, Tx, q, sql};
 use stripe::Request;
 use vault::ConnectionId;
 
@@ -287,76 +288,6 @@ pub(crate) async fn left_behind(tx: &mut Tx, before: Time) -> Result<Vec<(i64, S
     .bind(before)
     .all(tx)
     .await
-}
-
-/// One row of counts in a bulk statement.
-#[derive(Serialize)]
-struct CallsRow<'a> {
-    t: i64,
-    c: &'a str,
-    d: i64,
-    r: i64,
-    w: i64,
-    x: i64,
-}
-
-/// Adds counts of calls, of all tenants in one statement.
-pub(crate) async fn add_calls(base: &Base, days: &HashMap<(TenantId, ConnectionId, i64), DayCount>) -> Result<()> {
-    let rows: Vec<CallsRow<'_>> = days
-        .iter()
-        .map(|((tenant, connection, day), count)| CallsRow {
-            t: tenant.0,
-            c: connection.as_str(),
-            d: *day,
-            r: count.reads,
-            w: count.writes,
-            x: count.throttled,
-        })
-        .collect();
-    let mut tx = base.store.begin_system().await?;
-    q(sql!(
-        "INSERT INTO gateway_calls (tenant_id, connection_id, day, reads, writes, throttled)
-         " pg "SELECT t, c, d, r, w, x FROM json_to_recordset($1::json) AS n(t BIGINT, c TEXT, d BIGINT, r BIGINT, w BIGINT, x BIGINT)"
-         lite "SELECT value ->> 't', value ->> 'c', value ->> 'd', value ->> 'r', value ->> 'w', value ->> 'x' FROM jsonb_each($1)" "
-         WHERE TRUE
-         ON CONFLICT (tenant_id, connection_id, day) DO UPDATE
-         SET reads = gateway_calls.reads + excluded.reads, writes = gateway_calls.writes + excluded.writes,
-             throttled = gateway_calls.throttled + excluded.throttled"
-    ))
-    .bind(json_rows(&rows)?)
-    .execute(&mut tx)
-    .await?;
-    tx.commit().await
-}
-
-#[derive(sqlx::FromRow)]
-struct FiguresRow {
-    reads: Option<i64>,
-    reads_today: Option<i64>,
-    writes: Option<i64>,
-    throttled: Option<i64>,
-}
-
-/// Calls of one connection in the 30 days up to `today`.
-pub(crate) async fn call_figures(tx: &mut TenantTx, connection: &ConnectionId, today: i64) -> Result<CallFigures> {
-    let row: FiguresRow = q(sql!(
-        "SELECT CAST(SUM(reads) AS BIGINT) AS reads, CAST(SUM(CASE WHEN day = $4 THEN reads ELSE 0 END) AS BIGINT) AS reads_today,
-                CAST(SUM(writes) AS BIGINT) AS writes, CAST(SUM(throttled) AS BIGINT) AS throttled
-         FROM gateway_calls WHERE tenant_id = $1 AND connection_id = $2 AND day > $3"
-    ))
-    .bind(tx.tenant())
-    .bind(connection.as_str())
-    .bind(today - 30)
-    .bind(today)
-    .one(tx)
-    .await?;
-    Ok(CallFigures {
-        reads_30_days: row.reads.unwrap_or(0),
-        reads_today: row.reads_today.unwrap_or(0),
-        writes_30_days: row.writes.unwrap_or(0),
-        throttled_30_days: row.throttled.unwrap_or(0),
-        read_allowance_floor: READ_ALLOWANCE_FLOOR,
-    })
 }
 
 fn json(value: &impl Serialize) -> Result<serde_json::Value> {

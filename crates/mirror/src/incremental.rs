@@ -9,12 +9,12 @@ use crate::{
     observation::Interval,
     page::{FetchedPage, PagedObject},
     store::{
-        streams::{self, Covered, Stream},
-        syncs::{self, Figures},
+        streams::{self, Coverage, Covered, Stream},
+        syncs::{self, Figures, SyncPart},
     },
     sync::{PartState, SyncError, SyncRun},
 };
-use gateway::GatewayError;
+use gateway::{GatewayError, ReadFor};
 use kit::Time;
 use std::time::Duration;
 use stripe::{
@@ -38,7 +38,7 @@ pub(crate) const EVENTS: &str = "event";
 /// Where the event list stands now, before anything else is read: whatever happens later is found behind it.
 pub(crate) async fn first_anchor(run: &SyncRun) -> Result<Stream, SyncError> {
     let list = ListParams { limit: 1, ..ListParams::default() };
-    let newest = match run.call(stripe::api::events(&EventListParams { list, ..EventListParams::default() })).await {
+    let newest = match run.call_for(ReadFor::Sweep, stripe::api::events(&EventListParams { list, ..EventListParams::default() })).await {
         Ok(answer) => FetchedPage::read(answer).map_err(|error| SyncError::Again(error.to_string()))?,
         Err(error) if is_forbidden(&error) => return Ok(empty_stream(run)),
         Err(error) => return Err(SyncError::of_call(&error)),
@@ -83,13 +83,26 @@ pub(crate) async fn sweep(run: &SyncRun) -> Result<(), SyncError> {
         Ok(events) => events > 0,
         Err(Swept::Forbidden(reason)) => {
             cover_events(run, PartState::Forbidden, Some(&reason)).await?;
-            return Ok(());
+            // What happened is not known; the balance, which no event tells of, can be read all the same.
+            return catch_up(run, &mut stream, &coverage, &parts, true).await;
         }
         Err(Swept::Stopped(error)) => return Err(error),
     };
     stream.last_sweep_at = Some(began.micros());
     save(run, &stream, Figures::default()).await?;
     cover_events(run, PartState::Complete, None).await?;
+    catch_up(run, &mut stream, &coverage, &parts, something_happened).await
+}
+
+/// Reads what events do not tell: the balance, and a page in the past.
+async fn catch_up(
+    run: &SyncRun,
+    stream: &mut Stream,
+    coverage: &[Coverage],
+    parts: &[SyncPart],
+    something_happened: bool,
+) -> Result<(), SyncError> {
+    let began = run.base().now();
 
     let is_due = |last: Option<i64>, busy: Duration| {
         let wait = if something_happened { busy } else { IDLE_LOOK };
@@ -101,12 +114,12 @@ pub(crate) async fn sweep(run: &SyncRun) -> Result<(), SyncError> {
             && parts.iter().all(|part| part.object_type != kind.object_name())
     };
     if is_covered(ObjectKind::BalanceTransaction) && is_due(stream.last_balance_read_at, Duration::ZERO) {
-        read_balance(run, &mut stream).await?;
+        read_balance(run, stream).await?;
     }
     let covered: Vec<ObjectKind> = ObjectKind::ALL.into_iter().filter(|kind| is_covered(*kind)).collect();
     if !covered.is_empty() && is_due(stream.last_sample_at, SAMPLE_EVERY) {
         let chosen = run.base().randomness.below(covered.len() as u64) as usize;
-        read_sample(run, &mut stream, covered[chosen]).await?;
+        read_sample(run, stream, covered[chosen]).await?;
     }
     Ok(())
 }
@@ -142,7 +155,7 @@ async fn read_events(run: &SyncRun, stream: &mut Stream) -> Result<usize, Swept>
                 ..ListParams::default()
             },
         };
-        let answer = run.call(stripe::api::events(&EventListParams { list, ..EventListParams::default() })).await;
+        let answer = run.call_for(ReadFor::Sweep, stripe::api::events(&EventListParams { list, ..EventListParams::default() })).await;
         let page = match answer {
             Ok(answer) => FetchedPage::read(answer).map_err(|error| SyncError::Again(error.to_string()))?,
             Err(error) if is_forbidden(&error) => return Err(Swept::Forbidden(error.to_string())),
@@ -282,7 +295,7 @@ async fn read_sample(run: &SyncRun, stream: &mut Stream, kind: ObjectKind) -> Re
 
 /// A page of a kind; none if the key may not list it any more, which the next full listing will tell.
 async fn read_page(run: &SyncRun, kind: ObjectKind, list: &ListParams) -> Result<Option<FetchedPage>, SyncError> {
-    match run.call(stripe::api::list(kind, list)).await {
+    match run.call_for(ReadFor::Sweep, stripe::api::list(kind, list)).await {
         Ok(answer) => FetchedPage::read(answer).map(Some).map_err(|error| SyncError::Again(error.to_string())),
         Err(error) if is_forbidden(&error) => {
             let reason = error.to_string();

@@ -7,7 +7,7 @@ use crate::{
     store::rereads::{self, Failure, Waiting},
 };
 use futures::{StreamExt, stream};
-use gateway::{Answer, GatewayError, Lane};
+use gateway::{Answer, GatewayError, Lane, ReadFor};
 use kit::Time;
 use platform::{JobError, JobRun};
 use std::{sync::Arc, time::Duration};
@@ -94,7 +94,7 @@ async fn read_batch(mirror: &Mirror, job: &JobRun, linked: &Arc<Linked>, due: Ve
             Some(request) => {
                 let own = waiting.account_id == linked.connection.account_id;
                 let account = (!own).then_some(waiting.account_id.as_str());
-                Some(mirror.gateway().call_as(linked, account, request, Lane::Background).await)
+                Some(mirror.gateway().reading_for(ReadFor::Reread).call_as(linked, account, request, Lane::Background).await)
             }
             None => None,
         };
@@ -149,9 +149,9 @@ async fn absorb(
     answer: &Answer,
 ) -> Result<(), MirrorError> {
     let seen = Interval::of_fetch(answer.began, answer.ended);
-    let text = answer.response.text();
-    let head = Head::read(text).ok();
-    let observation = head.as_ref().and_then(|head| Observation::of_body(head, text, Source::Get, seen));
+    let text = stripe::redact::without_client_secrets(answer.response.text());
+    let head = Head::read(&text).ok();
+    let observation = head.as_ref().and_then(|head| Observation::of_body(head, &text, Source::Get, seen));
     match observation {
         Some(observation) => mirror.absorb(tx, scope, &[observation]).await.map(drop),
         None => {

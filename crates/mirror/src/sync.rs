@@ -9,7 +9,7 @@ use crate::{
         syncs::{self, Figures, PartUpdate, RangeUpdate, SyncJob},
     },
 };
-use gateway::{GatewayError, Lane};
+use gateway::{GatewayError, Lane, ReadFor};
 use kit::Time;
 use platform::{Base, JobError, JobRun};
 use serde::{Deserialize, Serialize};
@@ -175,9 +175,18 @@ impl SyncRun {
         &self.linked.connection
     }
 
-    /// One call in the background lane.
+    /// One call of a listing, in the background lane.
     pub(crate) async fn call(&self, request: stripe::Request) -> Result<gateway::Answer, GatewayError> {
-        self.mirror.gateway().call(&self.linked, request, Lane::Background).await
+        self.call_for(ReadFor::Sync, request).await
+    }
+
+    /// One call in the background lane, counted as made for this.
+    pub(crate) async fn call_for(
+        &self,
+        what_for: ReadFor,
+        request: stripe::Request,
+    ) -> Result<gateway::Answer, GatewayError> {
+        self.mirror.gateway().reading_for(what_for).call(&self.linked, request, Lane::Background).await
     }
 
     /// Begins a transaction that fails unless this run still holds the job.

@@ -2,7 +2,8 @@
 
 use super::{Answered, bad_cursor, body};
 use crate::{
-    ConnectionChange, Disconnected, Gateway, KeyReport, NewConnectionRequest, WebhookChoice, webhook_endpoint,
+    ConnectionChange, Diagnosis, Disconnected, Gateway, KeyReport, NewConnectionRequest, Repaired, WebhookChoice,
+    doctor, webhook_endpoint,
 };
 use axum::{
     Json, Router,
@@ -26,6 +27,8 @@ pub(crate) fn routes() -> Router<Gateway> {
         .route("/v1/connections/test", post(test_key))
         .route("/v1/connections/{id}", get(show).patch(change).delete(disconnect))
         .route("/v1/connections/{id}/test", post(test))
+        .route("/v1/connections/{id}/key-report", get(key_report))
+        .route("/v1/connections/{id}/webhook-endpoint/repair", post(repair_endpoint))
         .route("/v1/connections/{id}/key", post(replace_key))
 }
 
@@ -245,17 +248,69 @@ async fn disconnect(
     Ok(Json(gateway.disconnect(caller.tenant, &id, query.data == DataChoice::Erase).await?))
 }
 
+/// What was found out about a key, and what the doctor says to it.
+#[derive(Serialize)]
+struct TestedKey {
+    #[serde(flatten)]
+    report: KeyReport,
+    findings: Vec<doctor::Finding>,
+    warnings: Vec<doctor::Warning>,
+    least_key: doctor::LeastKey,
+}
+
+impl TestedKey {
+    fn from_report(gateway: &Gateway, report: KeyReport) -> TestedKey {
+        let Diagnosis { permissions, warnings, least, .. } =
+            doctor::diagnose(Some((gateway.inner.base.now(), report.clone())), &[]);
+        TestedKey { report, findings: permissions, warnings, least_key: least }
+    }
+}
+
 async fn test_key(
     State(gateway): State<Gateway>,
     caller: Caller,
     read: Result<Json<KeyBody>, JsonRejection>,
-) -> Answered<Json<KeyReport>> {
+) -> Answered<Json<TestedKey>> {
     let body = body(read)?;
-    Ok(Json(gateway.check_key(caller.environment, &body.api_key.0).await?))
+    let report = gateway.check_key(caller.environment, &body.api_key.0).await?;
+    Ok(Json(TestedKey::from_report(&gateway, report)))
 }
 
-async fn test(State(gateway): State<Gateway>, caller: Caller, Path(id): Path<String>) -> Answered<Json<KeyReport>> {
-    Ok(Json(gateway.test_connection(caller.tenant, &ConnectionId::from_text(id)).await?))
+async fn test(State(gateway): State<Gateway>, caller: Caller, Path(id): Path<String>) -> Answered<Json<TestedKey>> {
+    let report = gateway.test_connection(caller.tenant, &ConnectionId::from_text(id)).await?;
+    Ok(Json(TestedKey::from_report(&gateway, report)))
+}
+
+async fn key_report(
+    State(gateway): State<Gateway>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Answered<Json<Diagnosis>> {
+    let id = ConnectionId::from_text(id);
+    let mut tx = gateway.inner.base.store.read(caller.tenant).await?;
+    gateway.vault().connection(&mut tx, &id).await?.ok_or_else(|| Problem::not_found("connection", id.as_str()))?;
+    drop(tx);
+    // What was refused a moment ago is part of the answer.
+    gateway.flush_counts().await?;
+    Ok(Json(gateway.key_diagnosis(caller.tenant, &id).await?))
+}
+
+#[derive(Serialize)]
+struct RepairedView {
+    did: Repaired,
+    webhook_endpoint_id: Option<String>,
+}
+
+async fn repair_endpoint(
+    State(gateway): State<Gateway>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Answered<Json<RepairedView>> {
+    let id = ConnectionId::from_text(id);
+    let did = gateway.repair_endpoint(caller.tenant, &id).await?;
+    let mut tx = gateway.inner.base.store.read(caller.tenant).await?;
+    let connection = gateway.vault().connection(&mut tx, &id).await?;
+    Ok(Json(RepairedView { did, webhook_endpoint_id: connection.and_then(|it| it.webhook_endpoint_id) }))
 }
 
 async fn replace_key(

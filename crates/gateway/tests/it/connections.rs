@@ -27,7 +27,7 @@ on_both_engines!(
 );
 
 /// Every permission that a sync needs.
-const ALL_READ: [&str; 12] = [
+pub(crate) const ALL_READ: [&str; 12] = [
     "rak_charge_read",
     "rak_dispute_read",
     "rak_balance_transaction_source_read",
@@ -42,13 +42,13 @@ const ALL_READ: [&str; 12] = [
     "rak_webhook_write",
 ];
 
-struct Play {
-    world: World,
-    stripe: SimulatedStripe,
-    router: axum::Router,
+pub(crate) struct Play {
+    pub(crate) world: World,
+    pub(crate) stripe: SimulatedStripe,
+    pub(crate) router: axum::Router,
 }
 
-async fn play(stage: &Stage, public_url: Option<&str>) -> Play {
+pub(crate) async fn play(stage: &Stage, public_url: Option<&str>) -> Play {
     let stripe = SimulatedStripe::start(stage).await;
     let options = GatewayOptions { public_url: public_url.map(str::to_owned), ..quick(&stripe.base_url()) };
     let world = World::new(stage, options);
@@ -57,19 +57,19 @@ async fn play(stage: &Stage, public_url: Option<&str>) -> Play {
 }
 
 impl Play {
-    async fn connect(&self, body: Value) -> Answer {
+    pub(crate) async fn connect(&self, body: Value) -> Answer {
         Call::post("/v1/connections").json(&body).send(&self.router).await
     }
 
-    fn key(&self) -> String {
+    pub(crate) fn key(&self) -> String {
         self.stripe.secret_key().expose_secret().to_owned()
     }
 
-    fn restricted(&self, permissions: &[&str]) -> Secret {
+    pub(crate) fn restricted(&self, permissions: &[&str]) -> Secret {
         self.stripe.simulator.restricted_key(&self.stripe.account.account_id, false, permissions).unwrap()
     }
 
-    fn endpoints(&self) -> usize {
+    pub(crate) fn endpoints(&self) -> usize {
         let counts = self.stripe.simulator.counts(&self.stripe.account.account_id, false).unwrap();
         counts.get("webhook_endpoint").copied().unwrap_or(0)
     }
@@ -273,6 +273,14 @@ async fn events_can_come_another_way_later(stage: Stage) {
     assert_eq!(change(json!({"secret": "whsec_by_hand_0123456789"})).await, (false, 0));
     let secrets = &play.world.linked(&id).await.webhook_secrets;
     assert!(secrets.iter().any(|secret| secret.expose_secret() == "whsec_by_hand_0123456789"));
+    assert_eq!(secrets.len(), 2, "the one before serves on while the change is made at Stripe");
+    assert_eq!(change(json!({"secret": "whsec_by_hand_9876543210"})).await, (false, 0));
+    assert_eq!(play.world.linked(&id).await.webhook_secrets.len(), 3);
+    play.world.stage.clock.advance(Duration::from_secs(24 * 3_600));
+    play.world.stage.store.wakes().wake(vault::WAKE);
+    let secrets = &play.world.linked(&id).await.webhook_secrets;
+    let left: Vec<&str> = secrets.iter().map(|secret| secret.expose_secret()).collect();
+    assert_eq!(left, ["whsec_by_hand_9876543210"], "a day later only the newest serves");
     assert_eq!(change(json!("none")).await, (false, 0));
     let bad = json!({"webhook": {"secret": "sk_test_x"}});
     Call::patch(&path).json(&bad).send(&play.router).await.expect_problem(400, "bad_field");
@@ -299,8 +307,7 @@ async fn a_disconnected_account_leaves_nothing_at_stripe(stage: Stage) {
 
 async fn an_endpoint_whose_answer_was_lost_is_made_anew(stage: Stage) {
     let play = play(&stage, Some("http://127.0.0.1:9")).await;
-    let lost =
-        simulator::Fault::call("POST /v1/webhook_endpoints", simulator::CallFault::failing_after_effect(500));
+    let lost = simulator::Fault::call("POST /v1/webhook_endpoints", simulator::CallFault::failing_after_effect(500));
     play.stripe.simulator.faults().set(lost).unwrap();
     let connection: Value = play.connect(json!({"api_key": play.key()})).await.expect(201).json();
     assert_eq!(connection["webhook"]["endpoint_id"], json!(null), "connected all the same; a job goes on");
