@@ -13,6 +13,7 @@ mod calendar;
 mod control;
 mod exchange;
 mod expand;
+mod fault_page;
 mod faults;
 mod fixtures;
 mod form;
@@ -25,6 +26,7 @@ mod keys;
 mod limits;
 mod money;
 mod pages;
+
 mod parameters;
 mod passing;
 mod problem;

@@ -3,6 +3,7 @@
 use crate::{
     control,
     exchange::{Answer, Asked, Manner, answer},
+    fault_page::{self, Shown},
     simulator::Simulator,
 };
 use axum::{Router, body::Body, extract::ConnectInfo, response::Response};
@@ -129,6 +130,9 @@ impl Simulator {
             if let Some((status, text)) = control::refuses(peer, &parts.headers) {
                 return Some(plain(status, text));
             }
+            if let Some(shown) = fault_page::answer(self, &parts.method, path, &body) {
+                return Some(show(shown));
+            }
             let (status, text) = control::answer(self, &parts.method, path, &body).await;
             return Some(response(status, "application/json", text.into()));
         }
@@ -208,6 +212,30 @@ fn response(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Sen
     let mut response = Response::new(whole(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
+    response
+}
+
+/// A file of the page's, which takes nothing from elsewhere and stands in no other page.
+fn show(shown: Shown) -> Response<Sent> {
+    let mut response = match shown {
+        Shown::File(status, kind, text) => response(status, kind, text.into()),
+        Shown::Back => {
+            let mut back = response(StatusCode::SEE_OTHER, "text/plain", Bytes::new());
+            back.headers_mut().insert(header::LOCATION, header::HeaderValue::from_static("/_sim"));
+            back
+        }
+    };
+    let policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; \
+         base-uri 'none'; frame-ancestors 'none'";
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // With none at all a browser would not say whose page sends a form.
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        response.headers_mut().insert(name, header::HeaderValue::from_static(value));
+    }
     response
 }
 

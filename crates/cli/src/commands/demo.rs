@@ -89,7 +89,7 @@ impl Demo {
             print_summary(&summary);
         }
         if !self.once {
-            announce(&config, &running).await?;
+            announce(&config, &running, &simulated).await?;
             stop_requested().await;
             output::say("\nStopping …");
         }
@@ -389,7 +389,7 @@ fn print_summary(summary: &Value) {
     ));
 }
 
-async fn announce(config: &Config, running: &Running) -> Result<(), Failure> {
+async fn announce(config: &Config, running: &Running, simulated: &Simulated) -> Result<(), Failure> {
     let url = running.local_url().context("the console's address")?;
     std::fs::create_dir_all(&config.data_dir)?;
     let run = remote::RunFile { url: url.clone(), process_id: std::process::id() };
@@ -399,6 +399,7 @@ async fn announce(config: &Config, running: &Running) -> Result<(), Failure> {
     }
     let code = running.parts.identity.sign_in_code().await.map_err(server::StartError::from)?;
     output::say(format!("console     {url}/sign-in/{code}   (signs you in, once)"));
+    output::say(format!("faults      {}/_sim   (make Stripe fail, and watch the overview)", simulated.url));
     output::say("\nWebhooks keep arriving; watch the overview. Ctrl-C ends the demo.");
     Ok(())
 }

@@ -79,7 +79,7 @@ impl Sim {
             output::say(format!("  account    {}", account.account_id));
             output::say(format!("  test key   {test_key}"));
             output::say(format!("  live key   {live_key}"));
-            output::say(format!("  steering   {url}/_sim/stats"));
+            output::say(format!("  faults     {url}/_sim"));
         }
         simulator.serve(listener, stop_requested()).await;
         Ok(())

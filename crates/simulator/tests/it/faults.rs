@@ -237,3 +237,34 @@ async fn a_router_answers_without_a_network() {
     let request = request.body(axum::body::Body::empty()).unwrap();
     assert_eq!(simulator.router().oneshot(request).await.unwrap().status(), 403);
 }
+
+#[tokio::test]
+async fn the_page_presses_for_its_own_visitors_and_nobody_else() {
+    let stage = Stage::new().await;
+    let page = stage.request("GET", "/_sim").send().await.unwrap();
+    assert_eq!(page.status().as_u16(), 200);
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.contains("frame-ancestors 'none'") && policy.contains("form-action 'self'"), "{policy}");
+    assert!(page.text().await.unwrap().contains("Everything works"));
+    for (path, kind) in [("/_sim/page.css", "text/css"), ("/_sim/page.js", "text/javascript")] {
+        let file = stage.request("GET", path).send().await.unwrap();
+        assert!(file.headers()["content-type"].to_str().unwrap().starts_with(kind));
+    }
+    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let press = async |headers: &[(&str, &str)]| {
+        let mut request = client.post(format!("{}/_sim/press", stage.base)).body("press=lock_timeout");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(press(&[("origin", "https://evil.example")]).await, 403);
+    assert_eq!(press(&[("sec-fetch-site", "cross-site")]).await, 403);
+    assert_eq!(stage.simulator.faults().report().set, []);
+    assert_eq!(press(&[("origin", &stage.base), ("sec-fetch-site", "same-origin")]).await, 303);
+    let state = stage.request("GET", "/_sim/state").send().await.unwrap().text().await.unwrap();
+    assert!(state.contains("lock_timeout, all calls"), "{state}");
+    // What steers by JSON is no less careful.
+    let foreign = stage.request("DELETE", "/_sim/faults").header("origin", "http://evil.example").send().await.unwrap();
+    assert_eq!(foreign.status().as_u16(), 403);
+}
