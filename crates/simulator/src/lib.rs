@@ -18,7 +18,6 @@ mod faults;
 mod fixtures;
 mod form;
 mod generate;
-
 mod idempotency;
 mod ids;
 mod json;
@@ -26,7 +25,6 @@ mod keys;
 mod limits;
 mod money;
 mod pages;
-
 mod parameters;
 mod passing;
 mod problem;
