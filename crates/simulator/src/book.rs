@@ -2,6 +2,7 @@
 
 use crate::{
     books::Totals,
+    cli_session::Listeners,
     json::{integer_member, plain_member},
     resources::{ALL, Kind, event::Hook},
     search::Unindexed,
@@ -71,6 +72,8 @@ pub(crate) struct Book {
     pub(crate) weekly_payouts: bool,
     /// The webhook endpoints that are enabled, ready to be matched with events.
     pub(crate) hooks: Vec<Hook>,
+    /// Sessions of the official CLI, which are told of every event.
+    pub(crate) listeners: Listeners,
     /// Signing secrets of the webhook endpoints, by id: shown once and never part of the object.
     pub(crate) secrets: HashMap<String, Secret>,
 }
@@ -90,6 +93,7 @@ impl Book {
             paid_out_until: 0,
             weekly_payouts: false,
             hooks: Vec::new(),
+            listeners: Listeners::default(),
             secrets: HashMap::new(),
         }
     }

@@ -261,7 +261,8 @@ impl Exchange<'_> {
         let expands: Vec<&str> = paths.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let (path, query) = (self.asked.path.to_owned(), self.asked.query.to_owned());
         let call = Call { path, query, now: self.simulator.now(), id, parameters };
-        let cause = Cause { request_id: self.request_id.clone(), idempotency_key: key.clone() };
+        let host = text_header(self.asked.headers, "host").unwrap_or_default().to_owned();
+        let cause = Cause { request_id: self.request_id.clone(), idempotency_key: key.clone(), host };
         let body = self.call(side, route, call, cause, &expands);
         let mut answer = match body {
             Ok(body) => self.ready(200, body.into()),

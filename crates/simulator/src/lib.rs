@@ -10,6 +10,7 @@
 mod book;
 mod books;
 mod calendar;
+mod cli_session;
 mod control;
 mod exchange;
 mod expand;
@@ -41,6 +42,7 @@ mod webhooks;
 mod work;
 
 pub use books::{Presented, Settled, Totals};
+pub use cli_session::CliStats;
 pub use faults::{
     CallFault, Chance, Fault, FaultPlan, FaultReport, Faults, FiredFault, LimitReason, SetFault, Target, WebhookFault,
 };

@@ -1,6 +1,7 @@
 //! Which call a method and path mean.
 
 use crate::{
+    cli_session,
     parameters::{Accepts, LIST},
     resources::{ALL, Endpoint, Method, Verb, balance, subscription_item},
     unsimulated::UNSIMULATED,
@@ -32,7 +33,7 @@ pub(crate) enum Found {
 pub(crate) fn all() -> &'static [Route] {
     static ROUTES: OnceLock<Vec<Route>> = OnceLock::new();
     ROUTES.get_or_init(|| {
-        let own = balance::ENDPOINTS.iter().chain(&subscription_item::ENDPOINTS);
+        let own = balance::ENDPOINTS.iter().chain(&subscription_item::ENDPOINTS).chain(&cli_session::ENDPOINTS);
         let endpoints = ALL.iter().flat_map(|resource| resource.endpoints).chain(own);
         endpoints.enumerate().map(|(number, endpoint)| Route::new(number, endpoint)).collect()
     })

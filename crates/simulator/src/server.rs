@@ -1,7 +1,7 @@
 //! Serving: a loop of its own over hyper, since a dropped connection must be possible, and a router for tests of others.
 
 use crate::{
-    control,
+    cli_session, control,
     exchange::{Answer, Asked, Manner, answer},
     fault_page::{self, Shown},
     simulator::Simulator,
@@ -16,8 +16,8 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
 };
 use std::{future::Future, net::SocketAddr, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
@@ -54,6 +54,7 @@ impl Simulator {
             };
             self.connection(stream, peer, &graceful);
         }
+        self.sides().iter().for_each(|side| side.write().listeners.close());
         // Traffic goes on: an outage of the API does not stop the business behind it.
         stop.cancel();
         tokio::select! {
@@ -76,10 +77,10 @@ impl Simulator {
                 }
             }
         });
-        let connection = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .keep_alive(true)
-            .serve_connection(TokioIo::new(stream), service);
+        let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+        builder.http1().timer(TokioTimer::new()).keep_alive(true);
+        // A listening CLI turns its connection into a WebSocket.
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -115,7 +116,7 @@ impl Simulator {
         B: hyper::body::Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let body = match Limited::new(body, BODY_BYTES_MAX).collect().await {
             Ok(body) => body.to_bytes(),
             Err(_) => {
@@ -125,6 +126,12 @@ impl Simulator {
                 ));
             }
         };
+        if cli_session::is_for(parts.uri.path()) {
+            return Some(match cli_session::subscribe(self, &mut parts).await {
+                Ok(upgraded) => upgraded.map(|()| whole(Bytes::new())),
+                Err((status, text)) => plain(status, text),
+            });
+        }
         let path = parts.uri.path();
         if control::is_for(path) {
             if let Some((status, text)) = control::refuses(peer, &parts.headers) {

@@ -4,6 +4,7 @@ use crate::{
     book::Book,
     books::Totals,
     calendar::{DAY, midnight, weekday},
+    cli_session::CliCounts,
     faults::FaultBook,
     generate::{self, Business, Summary},
     idempotency::Remembered,
@@ -166,6 +167,7 @@ pub(crate) struct Inner {
     faults: Mutex<FaultBook>,
     pub(crate) counters: Counters,
     pub(crate) deliveries: Deliveries,
+    pub(crate) cli_counts: CliCounts,
     pub(crate) traffic: Mutex<Option<Traffic>>,
 }
 
@@ -200,6 +202,7 @@ impl Simulator {
                 faults: Mutex::default(),
                 counters: Counters::new(routes::all().len()),
                 deliveries: Deliveries::default(),
+                cli_counts: CliCounts::default(),
                 traffic: Mutex::default(),
                 ids,
                 options,
@@ -341,6 +344,7 @@ impl Simulator {
     pub fn stats(&self) -> Stats {
         let mut stats = self.inner.counters.read();
         stats.webhooks = self.inner.deliveries.counts();
+        stats.cli = self.inner.cli_counts.read();
         stats.faults_waiting = lock(&self.inner.faults).waiting();
         for side in self.sides() {
             for (object, count) in side.read().counts() {
@@ -502,6 +506,7 @@ impl Simulator {
         Ok(if livemode { account.live.clone() } else { account.test.clone() })
     }
 
+    /// All accounts in both modes.
     pub(crate) fn sides(&self) -> Vec<Arc<Side>> {
         let accounts = self.inner.accounts.read().unwrap_or_else(PoisonError::into_inner);
         accounts.values().flat_map(|account| [account.test.clone(), account.live.clone()]).collect()

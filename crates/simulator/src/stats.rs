@@ -1,6 +1,6 @@
 //! What has been asked of the simulator so far.
 
-use crate::routes;
+use crate::{cli_session::CliStats, routes};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -53,6 +53,8 @@ pub struct Stats {
     pub statuses: BTreeMap<u16, u64>,
     /// Webhook deliveries.
     pub webhooks: WebhookStats,
+    /// Listening CLIs.
+    pub cli: CliStats,
     /// Objects of all accounts and modes, by type.
     pub objects: BTreeMap<String, usize>,
     /// Scripted faults that are still to happen.

@@ -3,6 +3,8 @@
 mod passing;
 mod sending;
 
+pub(crate) use sending::signature;
+
 use crate::{
     simulator::{Side, Simulator, lock},
     stats::{DeliveryTold, WebhookStats},

@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub(crate) struct Cause {
     pub(crate) request_id: String,
     pub(crate) idempotency_key: Option<String>,
+    /// Where the caller reached the simulator, as `127.0.0.1:12111`; empty if it does not say.
+    pub(crate) host: String,
 }
 
 /// An event to be delivered to an endpoint.

@@ -165,7 +165,8 @@ pub(crate) fn emit(work: &mut Work<'_>, kind: &'static str, object: &str, previo
         pending_webhooks: i64::try_from(told.len()).unwrap_or(i64::MAX),
         cause: work.cause.as_ref(),
     });
-    work.insert(Kind::Event, text);
+    let text = work.insert(Kind::Event, text);
+    work.book.listeners.tell(&text);
     let delivered = if told.is_empty() { "true" } else { "false" };
     let events = work.book.table_mut(Kind::Event);
     events.mark(&id, "delivery_success", Some(delivered));
@@ -250,6 +251,11 @@ fn prepare(book: &Book, call: &mut Call, query: &mut Query) -> Result<(), Refusa
 fn retry(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
     let text = kept(work.book, &call.id, work.present).filter(|text| !is_thin(text)).cloned();
     let text = text.ok_or_else(|| Refusal::no_such("event", &call.id, None))?;
+    if call.parameters.yes("for_stripecli") {
+        // For whoever listens with the CLI, and for no endpoint.
+        work.book.listeners.tell(&text);
+        return Ok(text);
+    }
     let kind = crate::json::plain_member(&text, "type").unwrap_or_default().into_owned();
     let only = call.parameters.text("webhook_endpoint");
     if let Some(endpoint) = only {

@@ -27,7 +27,7 @@ const UNKNOWN_TYPE: &str = "novelty.introduced";
 const CUT_AFTER: Duration = Duration::from_millis(20);
 
 /// `t=…,v1=…`: HMAC-SHA256 over `t.body`, keyed with the whole secret.
-fn signature(secret: &Secret, second: i64, body: &str) -> String {
+pub(crate) fn signature(secret: &Secret, second: i64, body: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
     let tag = hmac::sign(&key, format!("{second}.{body}").as_bytes());
     format!("t={second},v1={}", hex::encode(tag.as_ref()))

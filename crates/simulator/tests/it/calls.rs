@@ -14,6 +14,7 @@ fn shape(call: &str) -> String {
 /// The CLI's own calls and a page token of v2 are not described.
 fn undescribed(pattern: &str, path: &str) -> bool {
     pattern == "/v1/events/{id}/retry"
+        || pattern.starts_with("/v1/stripecli/")
         || pattern.starts_with("/v1/payment_pages/")
         || (pattern.starts_with("/v2/") && path == "page")
 }

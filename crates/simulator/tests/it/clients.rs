@@ -2,6 +2,7 @@
 //!
 //! The scripts are in `tests/clients`; each prints a line of JSON per case. `cargo xtask clients` installs what they need.
 
+mod cli;
 mod node;
 mod python;
 

@@ -55,8 +55,28 @@ test('a failure of the server is tried again with the same key', async () => {
 });
 
 test('a lock held by another is waited for', async () => {
-  await fault('POST /v1/customers', { fault: 'status', status: 409 }, 2);
+  await fault('POST /v1/customers', { fault: 'lock_timeout' }, 2);
   assert.match((await stripe.customers.create({ name: 'Locked' })).id, /^cus_/);
+  await fault('POST /v1/customers', { fault: 'lock_timeout' }, 3);
+  const error = await refused(stripe.customers.create({ name: 'Locked' }));
+  assert.deepEqual([error.statusCode, error.code, error.requestId], [429, 'lock_timeout', undefined]);
+});
+
+test('a key whose first call still runs is waited for', async () => {
+  await fault('POST /v1/customers', { fault: 'key_in_use' }, 1);
+  assert.match((await stripe.customers.create({ name: 'In use' })).id, /^cus_/);
+});
+
+test('an answer that breaks off is told, a page of a proxy is tried again, and nothing is made twice', async () => {
+  const email = 'cut@failures.example';
+  // This client does not try again here; whoever does so with the same key gets the first answer.
+  await fault('POST /v1/customers', { fault: 'cut_body' });
+  const options = { idempotencyKey: 'node-cut' };
+  assert.equal((await refused(stripe.customers.create({ email }, options))).type, 'StripeConnectionError');
+  await stripe.customers.create({ email }, options);
+  await fault('POST /v1/customers', { fault: 'garbage', after_effect: true });
+  await stripe.customers.create({ email });
+  assert.equal((await stripe.customers.list({ email })).data.length, 2);
 });
 
 test('a connection that drops after the effect makes nothing twice', async () => {
@@ -77,7 +97,7 @@ test('a failure that stays is told as such', async () => {
 });
 
 test('a rate limit is told with its reason and not tried again', async () => {
-  await fault('GET /v1/balance', { fault: 'status', status: 429 });
+  await fault('GET /v1/balance', { fault: 'rate_limit', reason: 'endpoint-rate' });
   const error = await refused(stripe.balance.retrieve());
   assert.deepEqual([error.type, error.statusCode], ['StripeRateLimitError', 429]);
   assert.equal(error.headers['stripe-rate-limited-reason'], 'endpoint-rate');

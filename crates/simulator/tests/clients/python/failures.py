@@ -55,8 +55,30 @@ def _():
 
 @case("a lock held by another is waited for")
 def _():
-    fault("POST /v1/customers", times=2, fault="status", status=409)
+    fault("POST /v1/customers", times=2, fault="lock_timeout")
     assert api.customers.create({"name": "Locked"}).id.startswith("cus_")
+    fault("POST /v1/customers", times=3, fault="lock_timeout")
+    error = refused(lambda: api.customers.create({"name": "Locked"}))
+    equal((error.http_status, error.error.code, error.request_id), (429, "lock_timeout", None))
+
+
+@case("a key whose first call still runs is waited for")
+def _():
+    fault("POST /v1/customers", fault="key_in_use")
+    assert api.customers.create({"name": "In use"}).id.startswith("cus_")
+
+
+@case("an answer that breaks off is told, a page of a proxy is tried again, and nothing is made twice")
+def _():
+    email = "cut@failures.example"
+    # This client does not try again here; whoever does so with the same key gets the first answer.
+    fault("POST /v1/customers", fault="cut_body")
+    options = {"idempotency_key": "python-cut"}
+    assert isinstance(refused(lambda: api.customers.create({"email": email}, options)), stripe.APIConnectionError)
+    api.customers.create({"email": email}, options)
+    fault("POST /v1/customers", fault="garbage", after_effect=True)
+    api.customers.create({"email": email})
+    equal(len(api.customers.list({"email": email}).data), 2)
 
 
 @case("a connection that drops after the effect makes nothing twice")
@@ -79,7 +101,7 @@ def _():
 
 @case("a rate limit is told with its reason and not tried again")
 def _():
-    fault("GET /v1/balance", fault="status", status=429)
+    fault("GET /v1/balance", fault="rate_limit", reason="endpoint-rate")
     error = refused(api.balance.retrieve)
     assert isinstance(error, stripe.RateLimitError), type(error)
     equal(error.headers["Stripe-Rate-Limited-Reason"], "endpoint-rate")
