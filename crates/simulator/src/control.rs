@@ -2,6 +2,7 @@
 
 mod door;
 mod faulty;
+mod money;
 
 pub(crate) use door::{is_for, refuses};
 
@@ -13,7 +14,7 @@ use serde_json::json;
 use std::time::Duration;
 
 /// The routes, for the README and for whoever asks for one that is not there.
-pub(crate) const ROUTES: [&str; 19] = [
+pub(crate) const ROUTES: [&str; 20] = [
     "GET /_sim (a page for people)",
     "GET /_sim/stats",
     "GET /_sim/deliveries",
@@ -32,6 +33,7 @@ pub(crate) const ROUTES: [&str; 19] = [
     "DELETE /_sim/faults or /_sim/faults/{id}",
     "POST /_sim/heal (ends every fault, restores keys, enables endpoints)",
     "POST /_sim/disputes {charge, reason} or {dispute, won}",
+    "POST /_sim/money {fee | adjustment, currency} or {fail_payout, code}",
     "POST /_sim/fixtures (Stripe's fixtures file)",
 ];
 
@@ -121,6 +123,7 @@ pub(crate) async fn answer(simulator: &Simulator, method: &Method, path: &str, b
             .to_string()
         }),
         ("POST", "/_sim/disputes") => read::<DisputeAsked>(body).and_then(|asked| disputes(simulator, &asked)),
+        ("POST", "/_sim/money") => money::answer(simulator, body),
         ("POST", "/_sim/fixtures") => std::str::from_utf8(body)
             .map_err(|_| (StatusCode::BAD_REQUEST, "the fixtures are not UTF-8".to_owned()))
             .and_then(|text| {

@@ -14,6 +14,7 @@ mod faults;
 mod idempotency;
 mod keys;
 mod lists;
+mod money;
 mod payments;
 mod search;
 mod stage;
