@@ -19,4 +19,5 @@ mod payments;
 mod search;
 mod stage;
 mod subscriptions;
+mod triggers;
 mod webhooks;

@@ -74,6 +74,7 @@ pub(crate) fn update(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refus
                 let Some(first) = items.first() else { return Err(Refusal::missing("items")) };
                 same_interval(&first["price"], &price, &name("price"))?;
                 let id = work.ids.new_id("si_");
+                let metadata = if given["metadata"].is_object() { given["metadata"].clone() } else { json!({}) };
                 let item = parse(&item_text(&NewSubscriptionItem {
                     id: &id,
                     created: now,
@@ -82,7 +83,7 @@ pub(crate) fn update(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refus
                     price: &price.to_string(),
                     plan: &price::plan_of(&price).to_string(),
                     quantity: given["quantity"].as_i64().unwrap_or(1).max(0),
-                    metadata: &json!({}),
+                    metadata: &metadata,
                 }));
                 prorations.push((None, Some(item.clone())));
                 items.push(item);
