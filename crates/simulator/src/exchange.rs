@@ -29,6 +29,8 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
     pub(crate) request_id: String,
     pub(crate) version: String,
+    /// The account that the call named to act on.
+    pub(crate) account: Option<String>,
     pub(crate) idempotency_key: Option<String>,
     /// Request id of the first execution, when this is a replay.
     pub(crate) original_request: Option<String>,
@@ -119,25 +121,19 @@ impl Exchange<'_> {
         let (key, shown) = self.simulator.keys().authenticate(authorization)?;
         check_version(&self.version)?;
         let (route, id) = self.route()?;
-        let side = self
+        let own = self
             .simulator
             .side(&key.account, key.livemode)
             .map_err(|_| Refusal::new(401, format!("Invalid API Key provided: {shown}")))?;
-        let taken = side.limiter().take(route.number, matches!(route.endpoint.verb, Verb::Search(_)));
+        // The limits are those of the key's account, whosever books it works on.
+        let taken = own.limiter().take(route.number, matches!(route.endpoint.verb, Verb::Search(_)));
         if let Err(refusal) = taken {
             self.simulator.inner.counters.limit(route.number);
             self.wait(Duration::ZERO).await;
             return Err(refusal);
         }
         self.simulator.inner.counters.call(route.number);
-        let acting = text_header(self.asked.headers, "stripe-account")
-            .or_else(|| text_header(self.asked.headers, "stripe-context"));
-        if let Some(account) = acting
-            && account != key.account.as_ref()
-        {
-            return Err(Refusal::new(403, format!("The provided key '{shown}' does not have access to account '{account}' (or that account does not exist). Application access may have been revoked."))
-                .code("account_invalid"));
-        }
+        let side = self.acted_on(&key, &shown, own)?;
         let writes = route.endpoint.method != Method::Get;
         if let Err(refusal) = key.permit(&shown, route.endpoint.permission, writes) {
             self.wait(Duration::ZERO).await;
@@ -159,6 +155,32 @@ impl Exchange<'_> {
         Ok(match fault {
             Some(fault) => self.spoiled(answer?, &fault),
             None => answer?,
+        })
+    }
+
+    /// The account that the call names to act on, if it names one: in v1 by `Stripe-Account`, in v2 by `Stripe-Context`,
+    /// which v1 takes too (FACTS section 2).
+    fn named_account(&self) -> Result<Option<&str>, Refusal> {
+        let named = ["stripe-account", "stripe-context"].map(|name| text_header(self.asked.headers, name));
+        match named {
+            [Some(_), Some(_)] => {
+                Err(Refusal::bad("Only one of the headers Stripe-Account and Stripe-Context can be given."))
+            }
+            [account, context] => Ok(account.or(context)),
+        }
+    }
+
+    /// Whose books the call works on: the one place where two accounts meet. Everything after it (idempotency keys, verbs,
+    /// events, money) has one account only.
+    fn acted_on(&self, key: &Key, shown: &str, own: Arc<Side>) -> Result<Arc<Side>, Refusal> {
+        let Some(account) = self.named_account()? else { return Ok(own) };
+        let side = match self.simulator.may_act(&key.account, account) {
+            true => self.simulator.side(account, key.livemode).ok(),
+            false => None,
+        };
+        side.ok_or_else(|| {
+            Refusal::new(403, format!("The provided key '{shown}' does not have access to account '{account}' (or that account does not exist). Application access may have been revoked."))
+                .code("account_invalid")
         })
     }
 
@@ -390,6 +412,7 @@ impl Exchange<'_> {
             body,
             request_id: self.request_id.clone(),
             version: self.version.clone(),
+            account: self.named_account().ok().flatten().map(str::to_owned),
             idempotency_key: None,
             original_request: None,
             limited_by: None,
@@ -469,6 +492,9 @@ impl Answer {
             put("request-id", &self.request_id);
         }
         put("stripe-version", &self.version);
+        if let Some(account) = &self.account {
+            put("stripe-account", account);
+        }
         if let Some(key) = &self.idempotency_key {
             put("idempotency-key", key);
         }

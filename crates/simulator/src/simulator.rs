@@ -499,6 +499,11 @@ impl Simulator {
         self.inner.keys.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the keys of one account may work on the books of another: its own only, until accounts can be connected.
+    pub(crate) fn may_act(&self, own: &str, other: &str) -> bool {
+        own == other
+    }
+
     /// One account in one mode.
     pub(crate) fn side(&self, account: &str, livemode: bool) -> Result<Arc<Side>, SimulatorError> {
         let accounts = self.inner.accounts.read().unwrap_or_else(PoisonError::into_inner);

@@ -150,8 +150,21 @@ async fn modes_and_accounts_do_not_see_each_other() {
     assert_eq!(with_key(&stage, key, "GET", "/v1/customers").await.ok()["data"], json!([]));
     let live = with_key(&stage, &stage.live_key, "GET", "/v1/balance").await.ok();
     assert_eq!(live["livemode"], true);
-    let acting = stage.request("GET", "/v1/balance").bearer_auth(&stage.key).header("stripe-account", "acct_foreign");
-    assert_eq!(stage.send("GET", "/v1/balance", acting).await.refusal(), "403 account_invalid -");
+    let acting = async |headers: &[(&str, &str)]| {
+        let mut request = stage.request("GET", "/v1/balance").bearer_auth(&stage.key);
+        for (name, account) in headers {
+            request = request.header(*name, *account);
+        }
+        stage.send("GET", "/v1/balance", request).await
+    };
+    for account in ["acct_foreign", &other.account_id] {
+        assert_eq!(acting(&[("stripe-account", account)]).await.refusal(), "403 account_invalid -");
+        assert_eq!(acting(&[("stripe-context", account)]).await.refusal(), "403 account_invalid -");
+    }
+    let own = acting(&[("stripe-account", &stage.account)]).await;
+    assert_eq!((own.status, own.header("stripe-account")), (200, stage.account.as_str()));
+    let both = acting(&[("stripe-account", &stage.account), ("stripe-context", &stage.account)]).await;
+    assert_eq!(both.refusal(), "400 - -");
 }
 
 #[tokio::test]

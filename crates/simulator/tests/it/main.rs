@@ -20,4 +20,5 @@ mod search;
 mod stage;
 mod subscriptions;
 mod triggers;
+mod walk;
 mod webhooks;
