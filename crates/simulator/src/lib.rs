@@ -1,7 +1,8 @@
 //! A stateful stand-in for Stripe that shares no code with the client it tests.
 //!
 //! Read in this order: [`Simulator`] and its [`Options`]; `exchange` (what happens to a request); `resources` (a file per type
-//! of object); `book` and `table` (where objects are kept); `generate` (a believable business); `webhooks`.
+//! of object); `book` and `table` (where objects are kept); `passing` (what time brings); `search`; `generate` (a believable
+//! business); `webhooks`.
 //!
 //! Nothing happens by itself: simulated time does something only when it is moved, or while there is traffic.
 
