@@ -3,8 +3,14 @@
 //! Stripe is answered 200 only after the event is on disk (INB-4). Whatever goes wrong before is answered so that Stripe
 //! tries again, for up to three days. Many deliveries share one commit; nothing is processed here.
 
-use crate::{Inbox, Source, event::Facts, source::sender, store};
-use ::store::{GroupedWrite, StoreError, SystemTx};
+use crate::{
+    Inbox, Source,
+    arrivals::Arrivals,
+    event::Facts,
+    source::sender,
+    store::{self, NewRow},
+};
+use ::store::{GroupedWrite, Store, StoreError};
 use async_trait::async_trait;
 use axum::{
     Router,
@@ -291,26 +297,29 @@ pub(crate) struct Delivery {
     body: Bytes,
 }
 
-/// Stores many deliveries in one commit.
-pub(crate) struct EventWrite;
+/// Stores many deliveries in one commit: in the tables, or on SQLite in the journal, from where they get there.
+pub(crate) struct EventWrite {
+    pub(crate) store: Store,
+    pub(crate) arrivals: Option<Arc<Arrivals>>,
+}
 
 #[async_trait]
 impl GroupedWrite for EventWrite {
     type Item = Delivery;
     type Answer = ();
 
-    async fn write(&self, tx: &mut SystemTx, deliveries: &[Delivery]) -> ::store::Result<Vec<()>> {
-        let rows: Vec<store::NewRow<'_>> = deliveries
+    async fn write(&self, deliveries: &[Delivery]) -> ::store::Result<Vec<()>> {
+        let rows: Vec<NewRow<'_>> = deliveries
             .iter()
-            .map(|delivery| store::NewRow {
-                connection: &delivery.linked.connection,
-                facts: &delivery.facts,
-                source: Source::Webhook,
-                received_at: delivery.received_at,
-                body: &delivery.body,
-            })
+            .map(|it| NewRow::through(&it.linked.connection, &it.facts, Source::Webhook, it.received_at, &it.body))
             .collect();
-        store::insert(tx, &rows).await?;
+        if let Some(arrivals) = &self.arrivals {
+            arrivals.append(&rows).await?;
+        } else {
+            let mut tx = self.store.begin_system().await?;
+            store::insert(&mut tx, &rows).await?;
+            tx.commit().await?;
+        }
         Ok(vec![(); deliveries.len()])
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     InboxError, Source, State,
+    arrivals::Arrivals,
     door::EventWrite,
     event::Facts,
     pace::Pressure,
@@ -57,6 +58,7 @@ pub(crate) struct Inner {
     pub(crate) global_secrets: Vec<Secret>,
     pub(crate) options: InboxOptions,
     pub(crate) writer: Grouped<EventWrite>,
+    pub(crate) arrivals: Option<Arc<Arrivals>>,
     pub(crate) pressure: Arc<Pressure>,
     pub(crate) waiting_bytes: Arc<Semaphore>,
     pub(crate) refusals: Refusals,
@@ -215,7 +217,9 @@ impl Inbox {
     /// An inbox over `base`'s database. Must be called inside the runtime, since it starts the writer that groups
     /// acknowledgements into commits; the writer ends with the last clone.
     pub fn new(base: Base, vault: Vault, options: InboxOptions) -> Inbox {
-        let writer = Grouped::start(base.store.clone(), EventWrite, MAX_GROUP, MAX_WAITING);
+        let arrivals = Arrivals::of(&base.store).map(Arc::new);
+        let write = EventWrite { store: base.store.clone(), arrivals: arrivals.clone() };
+        let writer = Grouped::start(write, MAX_GROUP, MAX_WAITING);
         let global_secrets = match &options.global_secret {
             Some(secrets) => {
                 let secrets = secrets.expose_secret().split(',').map(str::trim).filter(|secret| !secret.is_empty());
@@ -230,6 +234,7 @@ impl Inbox {
                 global_secrets,
                 options,
                 writer,
+                arrivals,
                 pressure: Arc::default(),
                 waiting_bytes: Arc::new(Semaphore::new(MAX_WAITING_BYTES)),
                 refusals: Refusals::default(),
@@ -266,8 +271,10 @@ impl Inbox {
             }
             rows.push((facts, body.as_bytes()));
         }
-        let rows: Vec<store::NewRow<'_>> =
-            rows.iter().map(|(facts, body)| store::NewRow { connection, facts, source, received_at, body }).collect();
+        let rows: Vec<store::NewRow<'_>> = rows
+            .iter()
+            .map(|(facts, body)| store::NewRow::through(connection, facts, source, received_at, body))
+            .collect();
         let new = store::insert(tx, &rows).await?;
         Ok(Accepted { new, known: (events.len() as u64).saturating_sub(new) })
     }
@@ -282,6 +289,7 @@ impl Inbox {
         if ids.is_empty() && event_type.is_none() && state.is_none() && from.is_none() && to.is_none() {
             return Err(InboxError::EmptyReplay);
         }
+        self.settle().await?;
         let base = &self.inner.base;
         let now = base.now();
         let mut replayed = 0;
@@ -304,8 +312,26 @@ impl Inbox {
 
     /// How the inbox stands.
     pub async fn counts(&self, tenant: TenantId) -> Result<Counts, InboxError> {
+        let now = self.inner.base.now();
         let mut tx = self.inner.base.store.read(tenant).await?;
-        Ok(store::counts(&mut tx, self.inner.base.now()).await?)
+        let mut counts = store::counts(&mut tx, now).await?;
+        if let Some(arrivals) = &self.inner.arrivals {
+            let waiting = arrivals.waiting(tenant);
+            if waiting > 0 {
+                counts.ready += waiting;
+                let age = arrivals.oldest(tenant).await?.map(|oldest| now.since(oldest));
+                counts.oldest_ready_age = counts.oldest_ready_age.max(age);
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Waits until every delivery that was acknowledged before is in the tables, where [`Inbox::accept`] knows it again.
+    pub async fn settle(&self) -> ::store::Result<()> {
+        match &self.inner.arrivals {
+            Some(arrivals) => arrivals.settle().await,
+            None => Ok(()),
+        }
     }
 
     /// Events, the last received first.
@@ -320,6 +346,7 @@ impl Inbox {
     ) -> Result<Page<EventSummary>, InboxError> {
         let after = page.after().map_err(InboxError::BadCursor)?;
         let limit = page.limit();
+        self.settle().await?;
         let mut tx = self.inner.base.store.read(tenant).await?;
         let rows = store::list(&mut tx, filter, after.as_ref(), limit + 1).await?;
         Ok(Page::cut(rows, limit, |row| store::Key {
@@ -334,6 +361,7 @@ impl Inbox {
     /// # Errors
     /// `not_found`, and the store's.
     pub async fn event(&self, tenant: TenantId, event_id: &str) -> Result<EventDetail, InboxError> {
+        self.settle().await?;
         let mut tx = self.inner.base.store.read(tenant).await?;
         store::find(&mut tx, event_id).await?.ok_or_else(|| InboxError::UnknownEvent(event_id.to_owned()))
     }
@@ -358,6 +386,7 @@ async fn erase(inbox: Inbox, notice: Notice) -> Result<(), JobError> {
     if notice.payload.get("erase").and_then(|erase| erase.as_bool()) != Some(true) {
         return Ok(());
     }
+    inbox.settle().await?;
     let mut after = Some(String::new());
     while let Some(done) = after {
         let mut tx = inbox.inner.base.store.begin(notice.tenant).await?;

@@ -1,13 +1,14 @@
 //! Webhooks in: verified, stored durably, acknowledged; then processed once, at our own pace.
 //!
-//! Read in this order: [`event`] what is kept of an event, [`door`] the way from a delivery to its acknowledgement,
-//! [`sink`] and [`processor`] the way from there to its effect, [`retry`] and [`pace`] the rules of that way,
+//! Read in this order: [`event`] what is kept of an event, [`door`] the way from a delivery to its acknowledgement
+//! and `arrivals` where it waits on SQLite, [`sink`] and [`processor`] the way from there to its effect, [`retry`] and [`pace`] the rules of that way,
 //! [`source`] who may knock, [`inbox`] what other crates call, [`error`], and for people and programs `api` and
 //! `pages`. The SQL is in `store`.
 //!
 //! The inbox never calls Stripe and never decides what an event means: see its README.
 
 mod api;
+mod arrivals;
 pub mod door;
 pub mod error;
 pub mod event;

@@ -5,10 +5,11 @@
 
 use crate::{
     EVENT_DEAD, EventSink, Inbox, SinkError, StoredEvent, WAKE,
-    pace::{LONGEST_YIELD, PRESSURE, Pace},
+    arrivals::Arrival,
+    pace::{LONGEST_YIELD, MAX_BATCH, PRESSURE},
     retry::{AfterFailure, after_failure},
     sink::Advice,
-    store::{self, Due},
+    store::{self, Due, NewRow},
 };
 use ::store::{Engine, StoreError, TenantTx};
 use futures::FutureExt;
@@ -26,7 +27,7 @@ const YIELD_STEP: Duration = Duration::from_millis(2);
 /// Processes events until `stopping` is cancelled.
 pub async fn run(inbox: Inbox, sink: Arc<dyn EventSink>, stopping: CancellationToken) {
     let mut wake = inbox.inner.base.store.wakes().subscribe(WAKE);
-    let mut processor = Processor::new(inbox.clone(), sink);
+    let processor = Processor::new(inbox.clone(), sink);
     while !stopping.is_cancelled() {
         let next = match processor.round(&stopping).await {
             Ok(Round { worked: true, .. }) => continue,
@@ -51,7 +52,7 @@ pub async fn run(inbox: Inbox, sink: Arc<dyn EventSink>, stopping: CancellationT
 /// # Errors
 /// The store's, when it does not serve.
 pub async fn drain(inbox: &Inbox, sink: Arc<dyn EventSink>) -> ::store::Result<()> {
-    let mut processor = Processor::new(inbox.clone(), sink);
+    let processor = Processor::new(inbox.clone(), sink);
     while processor.round(&CancellationToken::new()).await?.worked {}
     Ok(())
 }
@@ -59,10 +60,6 @@ pub async fn drain(inbox: &Inbox, sink: Arc<dyn EventSink>) -> ::store::Result<(
 struct Processor {
     inbox: Inbox,
     sink: Arc<dyn EventSink>,
-    pace: Pace,
-    deliveries_seen: u64,
-    /// How long the oldest untried event of the last batch had waited.
-    lag: Duration,
 }
 
 /// What one look at the inbox did.
@@ -76,8 +73,6 @@ struct Round {
 struct Taken {
     tx: TenantTx,
     batch: Vec<Due>,
-    /// Since when the transaction keeps others from writing.
-    held: Stopwatch,
 }
 
 /// Why a part of a batch has no effect yet.
@@ -96,21 +91,21 @@ impl From<StoreError> for Failure {
 
 impl Processor {
     fn new(inbox: Inbox, sink: Arc<dyn EventSink>) -> Processor {
-        let pace = Pace::new(inbox.inner.base.store.engine());
-        Processor { inbox, sink, pace, deliveries_seen: 0, lag: Duration::ZERO }
+        Processor { inbox, sink }
     }
 
-    /// One batch of each tenant that has something due.
-    async fn round(&mut self, stopping: &CancellationToken) -> ::store::Result<Round> {
+    /// What was delivered, then one batch of each tenant that has something due.
+    async fn round(&self, stopping: &CancellationToken) -> ::store::Result<Round> {
         let base = self.inbox.inner.base.clone();
+        let arrived = self.arrivals().await?;
         let mut tx = base.store.read_system().await?;
         let tenants = store::due_tenants(&mut tx, base.now()).await?;
         if tenants.is_empty() {
             let next_due = store::next_due(&mut tx, base.now()).await?;
-            return Ok(Round { worked: false, next_due });
+            return Ok(Round { worked: arrived, next_due });
         }
         drop(tx);
-        let mut worked = false;
+        let mut worked = arrived;
         let mut trouble = None;
         for tenant in tenants {
             if stopping.is_cancelled() {
@@ -142,24 +137,19 @@ impl Processor {
     }
 
     /// Takes a batch of one tenant and gives it its effect; answers how many events were taken.
-    async fn batch(&mut self, tenant: TenantId) -> ::store::Result<usize> {
+    async fn batch(&self, tenant: TenantId) -> ::store::Result<usize> {
         let base = self.inbox.inner.base.clone();
-        let deliveries = self.inbox.inner.pressure.total();
-        let limit = self.pace.batch(deliveries != self.deliveries_seen, self.lag);
-        self.deliveries_seen = deliveries;
-
-        let Some(Taken { mut tx, batch, held }) = self.take(tenant, base.now(), limit).await? else { return Ok(0) };
+        let Some(Taken { mut tx, batch }) = self.take(tenant, base.now(), MAX_BATCH).await? else { return Ok(0) };
         // Events that failed before go one by one: in a batch they would fail their neighbours again each time.
         let (fresh, tried): (Vec<Due>, Vec<Due>) = batch.into_iter().partition(|due| due.retry_count == 0);
         let taken = fresh.len() + tried.len();
-        self.lag = fresh.first().map_or(Duration::ZERO, |due| base.now().since(due.due_at));
         let mut parts: Vec<Vec<Due>> = tried.into_iter().map(|due| vec![due]).collect();
         if fresh.is_empty() {
             tx.rollback().await?;
         } else {
             let outcome = self.absorb(&mut tx, &fresh).await;
             match finish(tx, outcome).await {
-                Ok(()) => self.pace.learn(u32::try_from(fresh.len()).unwrap_or(u32::MAX), held.elapsed()),
+                Ok(()) => {}
                 Err(Failure::Store(error)) => return Err(error),
                 Err(Failure::Refused { give_up, error }) if fresh.len() == 1 => {
                     self.record(tenant, &fresh[0], give_up, &error).await?;
@@ -184,32 +174,79 @@ impl Processor {
                     return Ok(None);
                 }
                 let tx = database.begin(tenant).await?;
-                Taken { tx, batch, held: Stopwatch::start() }
+                Taken { tx, batch }
             }
             Engine::Postgres => {
                 let mut tx = database.begin(tenant).await?;
-                let held = Stopwatch::start();
                 let batch = store::take_due(&mut tx, now, limit).await?;
-                Taken { tx, batch, held }
+                Taken { tx, batch }
             }
         };
         Ok((!taken.batch.is_empty()).then_some(taken))
     }
 
+    /// Brings what was delivered on SQLite into the tables; answers whether there was anything.
+    async fn arrivals(&self) -> ::store::Result<bool> {
+        let Some(arrivals) = &self.inbox.inner.arrivals else { return Ok(false) };
+        self.let_deliveries_pass().await;
+        let Some(batch) = arrivals.take(MAX_BATCH).await? else { return Ok(false) };
+        for (tenant, arrived) in &batch.tenants {
+            match self.bring_in(*tenant, arrived).await {
+                Ok(()) => {}
+                Err(Failure::Store(error)) => return Err(error),
+                // Somewhere in it is an event at fault: all are stored as they are, and the usual way finds which.
+                Err(Failure::Refused { .. }) => {
+                    let rows: Vec<NewRow<'_>> = arrived.iter().map(Arrival::row).collect();
+                    let mut tx = self.inbox.inner.base.store.begin(*tenant).await?;
+                    store::insert(&mut tx, &rows).await?;
+                    tx.commit().await?;
+                }
+            }
+        }
+        batch.done().await?;
+        Ok(true)
+    }
+
+    /// Events, their effect and their mark in one transaction; those that are known already are left alone.
+    async fn bring_in(&self, tenant: TenantId, arrived: &[Arrival]) -> Result<(), Failure> {
+        let base = &self.inbox.inner.base;
+        let rows: Vec<NewRow<'_>> = arrived.iter().map(Arrival::row).collect();
+        let mut tx = base.store.begin(tenant).await?;
+        let new = store::insert_processed(&mut tx, &rows, base.now()).await?;
+        let mut new: HashSet<(&str, &str)> = new.iter().map(|(connection, event)| (&**connection, &**event)).collect();
+        let fresh: Vec<Due> = arrived
+            .iter()
+            .filter(|it| new.remove(&(it.connection_id.as_str(), it.facts.event_id.as_str())))
+            .map(Arrival::to_due)
+            .collect();
+        let outcome = async {
+            self.give_to_sink(&mut tx, &fresh).await?;
+            Ok(store::add_to_tallies(&mut tx, &fresh, base.now()).await?)
+        }
+        .await;
+        finish(tx, outcome).await
+    }
+
     /// Effect and mark, in the given transaction.
     async fn absorb(&self, tx: &mut TenantTx, batch: &[Due]) -> Result<(), Failure> {
+        self.give_to_sink(tx, batch).await?;
+        store::mark_processed(tx, batch, self.inbox.inner.base.now()).await?;
+        Ok(())
+    }
+
+    async fn give_to_sink(&self, tx: &mut TenantTx, batch: &[Due]) -> Result<(), Failure> {
+        if batch.is_empty() {
+            return Ok(());
+        }
         let events: Vec<StoredEvent> = batch.iter().map(|due| due.event.clone()).collect();
         let absorbed = AssertUnwindSafe(self.sink.absorb(tx, &events)).catch_unwind().await;
         match absorbed {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(failure_of(error)),
+            Ok(absorbed) => absorbed.map_err(failure_of),
             Err(panic) => {
                 let error = format!("absorbing panicked: {}", panic_text(&*panic));
-                return Err(Failure::Refused { give_up: false, error });
+                Err(Failure::Refused { give_up: false, error })
             }
         }
-        store::mark_processed(tx, batch, self.inbox.inner.base.now()).await?;
-        Ok(())
     }
 
     /// Processes parts of a failed batch, halving each that fails again, down to the events at fault.

@@ -219,6 +219,8 @@ async fn accept(run: &SyncRun, stream: &Stream, page: &FetchedPage) -> Result<()
         .map(|event| event.body)
         .filter(|body| Envelope::read(body.as_bytes()).is_ok_and(|event| event.livemode() == live))
         .collect();
+    // What is just being delivered must not count as missed.
+    run.mirror.inbox().settle().await?;
     let mut tx = run.begin().await?;
     let accepted = run
         .mirror

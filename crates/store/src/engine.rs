@@ -1,7 +1,8 @@
 //! Opening a database, and beginning transactions on it.
 
 use crate::{
-    ErrorKind, Result, Sql, StoreError, SystemTx, TenantTx, Tx, Wakes, migrate::PROGRAM_ROLE, tx::Connection, wake,
+    ErrorKind, Journal, Result, Sql, StoreError, SystemTx, TenantTx, Tx, Wakes, migrate::PROGRAM_ROLE, tx::Connection,
+    wake,
 };
 use kit::TenantId;
 use sqlx::{
@@ -63,7 +64,7 @@ struct Inner {
 
 pub(crate) enum Pools {
     /// One writer, because SQLite has a single write lock anyway and queueing in the pool beats `SQLITE_BUSY`.
-    Sqlite { write: SqlitePool, read: SqlitePool },
+    Sqlite { write: SqlitePool, read: SqlitePool, journal: Journal },
     /// `owner` migrates; `program` works under the role that owns nothing.
     Postgres { owner: PgPool, program: PgPool },
 }
@@ -92,6 +93,14 @@ impl Store {
         match self.inner.pools {
             Pools::Sqlite { .. } => Engine::Sqlite,
             Pools::Postgres { .. } => Engine::Postgres,
+        }
+    }
+
+    /// SQLite's durable log for what cannot wait for the writer; none on PostgreSQL, where nobody waits for another.
+    pub fn journal(&self) -> Option<&Journal> {
+        match &self.inner.pools {
+            Pools::Sqlite { journal, .. } => Some(journal),
+            Pools::Postgres { .. } => None,
         }
     }
 
@@ -163,7 +172,8 @@ impl Store {
     /// a clone.
     pub async fn close(&self) {
         match &self.inner.pools {
-            Pools::Sqlite { write, read } => {
+            Pools::Sqlite { write, read, journal } => {
+                journal.close().await;
                 read.close().await;
                 write.close().await;
             }
@@ -264,7 +274,8 @@ async fn open_sqlite(path: &Path, options: &StoreOptions) -> Result<Pools> {
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false)
         .connect_lazy_with(connect.create_if_missing(false).read_only(true).pragma("cache_size", "-8192"));
-    Ok(Pools::Sqlite { write, read })
+    let journal = Journal::open(path, options.acquire_timeout).await?;
+    Ok(Pools::Sqlite { write, read, journal })
 }
 
 /// Two processes on one folder would not see each other's wakes and would fight for the write lock: the second is told.

@@ -4,7 +4,7 @@
 //! commits, and the disk is asked once for hundreds of callers. Each caller gets its own answer, after its write is
 //! durable.
 
-use crate::{ErrorKind, Result, Store, StoreError, SystemTx};
+use crate::{ErrorKind, Result, StoreError};
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 
@@ -16,8 +16,8 @@ pub trait GroupedWrite: Send + Sync + 'static {
     /// What one caller gets.
     type Answer: Send + 'static;
 
-    /// Writes all items in the given transaction; answers in the same order.
-    async fn write(&self, tx: &mut SystemTx, items: &[Self::Item]) -> Result<Vec<Self::Answer>>;
+    /// Writes all items, or none; they are durable when this returns. Answers in the same order.
+    async fn write(&self, items: &[Self::Item]) -> Result<Vec<Self::Answer>>;
 }
 
 /// The callers' side of a grouped write. Cheap to clone; the writer ends when the last one is dropped.
@@ -39,12 +39,12 @@ struct Waiting<W: GroupedWrite> {
 impl<W: GroupedWrite> Grouped<W> {
     /// Starts the writer. At most `max_group` items share a commit; at most `max_waiting` callers wait, others are
     /// refused with `database_busy`.
-    pub fn start(store: Store, write: W, max_group: usize, max_waiting: usize) -> Grouped<W> {
+    pub fn start(write: W, max_group: usize, max_waiting: usize) -> Grouped<W> {
         let (sender, mut receiver) = mpsc::channel::<Waiting<W>>(max_waiting);
         tokio::spawn(async move {
             let mut group = Vec::with_capacity(max_group);
             while receiver.recv_many(&mut group, max_group).await > 0 {
-                write_group(&store, &write, std::mem::take(&mut group)).await;
+                write_group(&write, std::mem::take(&mut group)).await;
             }
         });
         Grouped { sender }
@@ -60,9 +60,9 @@ impl<W: GroupedWrite> Grouped<W> {
     }
 }
 
-async fn write_group<W: GroupedWrite>(store: &Store, write: &W, group: Vec<Waiting<W>>) {
+async fn write_group<W: GroupedWrite>(write: &W, group: Vec<Waiting<W>>) {
     let (items, answers): (Vec<_>, Vec<_>) = group.into_iter().map(|it| (it.item, it.answer)).unzip();
-    let written = commit_group(store, write, &items).await;
+    let written = commit_group(write, &items).await;
     match written {
         Ok(results) => {
             for (answer, result) in answers.into_iter().zip(results) {
@@ -73,7 +73,7 @@ async fn write_group<W: GroupedWrite>(store: &Store, write: &W, group: Vec<Waiti
         // One bad item must not refuse its neighbours: each is tried alone.
         Err(error) if !error.can_retry() && items.len() > 1 => {
             for (item, answer) in items.into_iter().zip(answers) {
-                let alone = commit_group(store, write, std::slice::from_ref(&item)).await;
+                let alone = commit_group(write, std::slice::from_ref(&item)).await;
                 let _ = answer.send(alone.and_then(|mut results| {
                     results.pop().ok_or_else(|| StoreError::new(ErrorKind::Internal, "a grouped write gave no answer"))
                 }));
@@ -87,12 +87,10 @@ async fn write_group<W: GroupedWrite>(store: &Store, write: &W, group: Vec<Waiti
     }
 }
 
-async fn commit_group<W: GroupedWrite>(store: &Store, write: &W, items: &[W::Item]) -> Result<Vec<W::Answer>> {
-    let mut tx = store.begin_system().await?;
-    let results = write.write(&mut tx, items).await?;
+async fn commit_group<W: GroupedWrite>(write: &W, items: &[W::Item]) -> Result<Vec<W::Answer>> {
+    let results = write.write(items).await?;
     if results.len() != items.len() {
         return Err(StoreError::new(ErrorKind::Internal, "a grouped write gave another number of answers than items"));
     }
-    tx.commit().await?;
     Ok(results)
 }

@@ -4,11 +4,12 @@
 //! statement. Every query runs in a transaction that knows whose rows it may see: a [`TenantTx`] sees one tenant's,
 //! a [`SystemTx`] only the queues that serve all tenants. PostgreSQL's row-level security checks both again.
 //!
-//! Read in this order: [`sql`](mod@sql), [`query`], [`tx`], [`engine`], [`migrate`], [`grouped`], [`wake`], [`error`].
+//! Read in this order: [`sql`](mod@sql), [`query`], [`tx`], [`engine`], [`migrate`], [`grouped`], [`journal`], [`wake`], [`error`].
 
 pub mod engine;
 pub mod error;
 pub mod grouped;
+pub mod journal;
 pub mod migrate;
 pub mod query;
 pub mod sql;
@@ -19,6 +20,7 @@ pub mod wake;
 pub use engine::{Engine, Store, StoreOptions};
 pub use error::{ErrorKind, StoreError};
 pub use grouped::{Grouped, GroupedWrite};
+pub use journal::{Journal, JournalRecord};
 pub use migrate::{Migration, MigrationReport};
 pub use query::{Row, Value, json_rows, q};
 pub use sql::Sql;

@@ -22,7 +22,7 @@ struct Tally<'a> {
 }
 
 /// Adds processed events to the tallies, in the transaction that marks them.
-pub(super) async fn add_to_tallies(tx: &mut TenantTx, events: &[Due], now: Time) -> Result<()> {
+pub(crate) async fn add_to_tallies(tx: &mut TenantTx, events: &[Due], now: Time) -> Result<()> {
     let mut tallies: BTreeMap<&str, Tally<'_>> = BTreeMap::new();
     for Due { event, source, .. } in events {
         let c = event.connection_id.as_str();

@@ -42,8 +42,6 @@ pub(crate) struct Due {
     pub(crate) event: StoredEvent,
     pub(crate) source: Source,
     pub(crate) retry_count: u32,
-    /// Since when it was due.
-    pub(crate) due_at: Time,
 }
 
 #[derive(sqlx::FromRow)]
@@ -60,7 +58,6 @@ struct DueRow {
     thin: bool,
     source: String,
     retry_count: i64,
-    due_at: i64,
     body: String,
 }
 
@@ -71,7 +68,6 @@ impl DueRow {
         Ok(Due {
             source,
             retry_count: u32::try_from(self.retry_count).unwrap_or(u32::MAX),
-            due_at: Time::from_micros(self.due_at),
             event: StoredEvent {
                 event_id: self.event_id,
                 connection_id: ConnectionId::from_text(self.connection_id),
@@ -99,7 +95,7 @@ pub(crate) async fn take_due(tx: &mut TenantTx, now: Time, limit: u32) -> Result
              SELECT * FROM inbox_events WHERE tenant_id = $1 AND next_try_at <= $2 ORDER BY next_try_at LIMIT $3
              FOR UPDATE SKIP LOCKED) "
         "SELECT e.connection_id, e.event_id, e.account_id, e.event_type, e.api_version, e.event_created, e.received_at,
-                e.object_type, e.object_id, e.thin, e.source, e.retry_count, e.next_try_at AS due_at, p.body "
+                e.object_type, e.object_id, e.thin, e.source, e.retry_count, p.body "
         pg "FROM e CROSS JOIN LATERAL (
                 SELECT body FROM inbox_payloads p
                 WHERE p.tenant_id = $1 AND p.event_id = e.event_id AND p.connection_id = e.connection_id OFFSET 0) p"

@@ -51,7 +51,8 @@ async fn a_delivery_is_acknowledged_and_kept_byte_for_byte(stage: Stage) {
 
 async fn what_opens_a_payment_is_not_kept(stage: Stage) {
     let world = world(stage).await;
-    let with_secret = |id: &str| event(id).replacen(r#""object": {"#, r#""object": { "client_secret": "pi_1_secret_2","#, 1);
+    let with_secret =
+        |id: &str| event(id).replacen(r#""object": {"#, r#""object": { "client_secret": "pi_1_secret_2","#, 1);
     assert!(with_secret("evt_1").contains("pi_1_secret_2"), "{}", with_secret("evt_1"));
     // Two in one commit: what is stored of the second begins where the shortened first ends.
     let path = format!("/webhooks/stripe/{}", world.connection.id);
@@ -77,6 +78,7 @@ async fn the_same_event_twice_is_kept_once_however_it_comes(stage: Stage) {
     let world = world(stage).await;
     world.deliver(&event("evt_1")).await.expect(200);
     world.deliver(&event("evt_1")).await.expect(200);
+    world.inbox.settle().await.unwrap();
     let mut tx = world.stage.store.begin(TEST).await.unwrap();
     let (known, new) = (event("evt_1"), event("evt_2"));
     let accepted = world.inbox.accept(&mut tx, &world.connection, Source::Sweep, &[&known, &new, &new]).await.unwrap();
@@ -103,7 +105,9 @@ async fn many_deliveries_at_once_are_all_kept(stage: Stage) {
         async move { call.send(&router).await.expect(200) }
     });
     futures::future::join_all(deliveries).await;
-    assert_eq!(world.inbox.counts(TEST).await.unwrap().ready, 540);
+    // SQLite's deliveries are counted as they came until they are brought into the tables.
+    let ready = world.inbox.counts(TEST).await.unwrap().ready;
+    assert!((540..=600).contains(&ready), "{ready}");
     world.process().await;
     assert_eq!(world.effects(TEST).await, 540);
 }

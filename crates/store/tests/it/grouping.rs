@@ -1,7 +1,7 @@
 //! Many small writes share a commit; each caller still gets its own answer.
 
 use async_trait::async_trait;
-use store::{Grouped, GroupedWrite, Result, SystemTx, json_rows, q, sql};
+use store::{Grouped, GroupedWrite, Result, Store, json_rows, q, sql};
 use testkit::Stage;
 
 testkit::on_both_engines!(
@@ -9,26 +9,28 @@ testkit::on_both_engines!(
     a_wake_reaches_a_waiter_after_the_commit,
 );
 
-struct Schedules;
+struct Schedules(Store);
 
 #[async_trait]
 impl GroupedWrite for Schedules {
     type Item = (String, i64);
     type Answer = usize;
-    async fn write(&self, tx: &mut SystemTx, items: &[Self::Item]) -> Result<Vec<usize>> {
+    async fn write(&self, items: &[Self::Item]) -> Result<Vec<usize>> {
+        let mut tx = self.0.begin_system().await?;
         let rows: Vec<_> = items.iter().map(|(name, at)| serde_json::json!({"name": name, "at": at})).collect();
         q(sql!("INSERT INTO schedules (name, next_run_at) "
             pg "SELECT name, at FROM json_to_recordset($1::json) AS r(name text, at bigint)"
-            lite "SELECT value ->> 'name', value ->> 'at' FROM json_each($1)"))
+            lite "SELECT value ->> 'name', value ->> 'at' FROM jsonb_each($1)"))
         .bind(json_rows(&rows)?)
-        .execute(tx)
+        .execute(&mut tx)
         .await?;
+        tx.commit().await?;
         Ok(vec![items.len(); items.len()])
     }
 }
 
 async fn each_caller_gets_its_own_answer_and_a_bad_row_refuses_only_itself(stage: Stage) {
-    let grouped = Grouped::start(stage.store.clone(), Schedules, 64, 1_000);
+    let grouped = Grouped::start(Schedules(stage.store.clone()), 64, 1_000);
     let callers = (0..200_i64).map(|number| {
         let grouped = grouped.clone();
         // Two callers bring the same name: the second makes its whole group fail at first.

@@ -3,4 +3,5 @@
 
 mod grouping;
 mod isolation;
+mod journal;
 mod opening;
