@@ -2,6 +2,7 @@
 import './objects.mjs';
 import './money.mjs';
 import './lists.mjs';
+import './billing.mjs';
 import './failures.mjs';
 import './webhooks.mjs';
 import { run } from './harness.mjs';

@@ -1,24 +1,9 @@
 // Webhooks: delivered to a server of ours, and verified by the client's own function.
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
 import { client, refused, Stripe, test, until } from './harness.mjs';
+import { receiver } from './receiver.mjs';
 
 const stripe = client();
-
-/** A receiver that keeps what it got, as raw bytes. */
-async function receiver() {
-  const heard = [];
-  const server = createServer((request, response) => {
-    const pieces = [];
-    request.on('data', (piece) => pieces.push(piece));
-    request.on('end', () => {
-      heard.push({ body: Buffer.concat(pieces), headers: request.headers });
-      response.end();
-    });
-  });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { heard, url: `http://127.0.0.1:${server.address().port}/hook`, close: () => { server.close(); server.closeAllConnections(); } };
-}
 
 test('a delivery is verified, and an altered one is not', async () => {
   const { heard, url, close } = await receiver();

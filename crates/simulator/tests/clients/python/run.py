@@ -3,6 +3,7 @@
 import objects  # noqa: F401
 import money  # noqa: F401
 import lists  # noqa: F401
+import billing  # noqa: F401
 import failures  # noqa: F401
 import webhooks  # noqa: F401
 from harness import run
