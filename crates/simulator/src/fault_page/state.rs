@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use std::time::Duration;
 
 /// Of what happened, this much is shown; `GET /_sim/faults` and `/_sim/deliveries` have more.
-const SHOWN: usize = 12;
+const SHOWN: usize = 8;
 
 pub(super) fn state(simulator: &Simulator) -> Markup {
     let (report, stats, now) = (simulator.faults().report(), simulator.stats(), simulator.now());
@@ -107,14 +107,14 @@ fn name(target: &Target) -> String {
     }
 }
 
-/// `3 of 20 so far, every 3rd` or `2 so far, 59 min left`.
+/// `3 of 20 so far, one of 3` or `2 so far, 59 min left`.
 fn remaining(set: &SetFault, now: i64) -> String {
     let mut text = match set.fault.times {
         Some(times) => format!("{} of {times} so far", set.fired),
         None => format!("{} so far", set.fired),
     };
     if set.fault.every > 1 {
-        text.push_str(&format!(", each {}th", set.fault.every));
+        text.push_str(&format!(", one of {}", set.fault.every));
     }
     match set.until {
         Some(until) => text.push_str(&format!(", {} min left", (until - now + 59) / 60)),

@@ -233,3 +233,28 @@ fn a_life_under_a_hand_moved_clock_repeats_id_by_id() {
     assert!(one[4].len() > 300 && one.iter().all(|kind| !kind.is_empty()), "{:?}", one.map(|kind| kind.len()));
     assert_eq!(one, other);
 }
+
+/// The demonstration gives the simulator and its business the same seed; what comes later must not take the ids, and so
+/// the place, of what was there.
+#[test]
+fn what_comes_later_takes_the_place_of_nothing_also_under_the_same_seed() {
+    let simulator = simulator::Simulator::new(simulator::Options { seed: 1, ..options() });
+    let account = simulator.default_account().account_id;
+    let business = Business { seed: 1, customers: 300, charges: 3_000, ..Business::default() };
+    simulator.generate(&account, &business).unwrap();
+    let before = simulator.objects(&account, false, "balance_transaction").unwrap();
+    simulator.live(&account, false, 3_000).unwrap();
+    let after: BTreeSet<String> = simulator
+        .objects(&account, false, "balance_transaction")
+        .unwrap()
+        .iter()
+        .map(|text| id_and_source(text))
+        .collect();
+    let replaced = before.iter().map(|text| id_and_source(text)).filter(|it| !after.contains(it)).count();
+    assert_eq!(replaced, 0, "of {} balance transactions", before.len());
+}
+
+fn id_and_source(text: &str) -> String {
+    let row: Value = serde_json::from_str(text).unwrap();
+    format!("{} {} {}", row["id"], row["source"], row["amount"])
+}
