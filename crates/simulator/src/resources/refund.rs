@@ -302,5 +302,7 @@ fn cancel(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
 fn update(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
     let change = work.change(Kind::Refund, &call.id, |refund| call.parameters.merge_metadata(refund))?;
     work.emit_updated("refund.updated", &change);
+    // The name of before, which is sent all the same.
+    work.emit_updated("charge.refund.updated", &change);
     Ok(change.text)
 }
