@@ -1,5 +1,6 @@
 //! House rules that the compiler does not know. Each finding names its place and what to do about it.
 
+mod faults;
 mod layout;
 mod rust;
 mod source;
@@ -68,6 +69,7 @@ fn check(repository: &Repository) -> Vec<Finding> {
     findings.extend(repository.files.iter().filter(|file| file.path.ends_with(".rs")).flat_map(rust::check));
     findings.extend(sql::check(repository));
     findings.extend(layout::check(repository));
+    findings.extend(faults::check(repository));
     findings.sort();
     findings
 }

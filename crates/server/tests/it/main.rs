@@ -7,6 +7,7 @@ mod addresses;
 mod bad_input;
 mod browser;
 mod chromium;
+mod faults;
 mod first_sync;
 mod ground;
 mod nodes;
