@@ -44,6 +44,9 @@ enum Command {
     /// Events received: replay them.
     #[command(subcommand)]
     Inbox(commands::inbox::Inbox),
+    /// API keys of Stripe's: what one may do, and which to ask for.
+    #[command(subcommand)]
+    Key(commands::key::Key),
     /// The configuration: show it, check it.
     #[command(subcommand)]
     Config(commands::config::Config),
@@ -80,6 +83,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Sync(command) => command.run(&settings).await,
         Command::Vault(command) => command.run(&settings).await,
         Command::Inbox(command) => command.run(&settings).await,
+        Command::Key(command) => command.run(&settings).await,
         Command::Config(command) => command.run(&settings).await,
         Command::Bench(command) => command.run(&settings).await,
     }

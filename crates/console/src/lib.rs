@@ -1,11 +1,12 @@
 //! Pages that cross slices: the overview.
 //!
-//! Read in this order: `moment` everything the overview shows, read once; `overview` how it looks; `live` how it
+//! Read in this order: `moment` everything the overview shows, read once; `trouble` what of it is wrong; `overview` how it looks; `live` how it
 //! stays true while somebody looks.
 
 mod live;
 mod moment;
 mod overview;
+mod trouble;
 
 use axum::{
     Router,

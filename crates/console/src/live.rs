@@ -8,6 +8,7 @@ use axum::{
 use futures::Stream;
 use identity::{Caller, Frame};
 use std::{collections::HashMap, convert::Infallible, time::Duration};
+use store::Wake;
 
 /// Changes come in hundreds a second; eyes do not. Also how long the database is left alone between two looks.
 const AT_MOST_EVERY: Duration = Duration::from_secs(1);
@@ -21,15 +22,17 @@ pub(crate) async fn stream(
     Frame(frame): Frame,
     Query(looking): Query<Looking>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let wake = console.base.store.wakes().subscribe(mirror::WAKE);
-    let begin = (console, wake, frame.view, HashMap::<String, String>::new());
-    let messages = futures::stream::unfold(begin, move |(console, mut wake, mut view, mut sent)| {
+    // Syncs, events, a breaker that opens, a key that is refused or replaced.
+    let topics = [mirror::WAKE, inbox::WAKE, gateway::WAKE, vault::WAKE];
+    let wakes = topics.map(|topic| console.base.store.wakes().subscribe(topic));
+    let begin = (console, wakes, frame.view, HashMap::<String, String>::new());
+    let messages = futures::stream::unfold(begin, move |(console, mut wakes, mut view, mut sent)| {
         let looking = looking.clone();
         async move {
             loop {
                 if !sent.is_empty() {
                     kit::clock::pause(AT_MOST_EVERY).await;
-                    wake.woken_or(AT_LEAST_EVERY).await;
+                    any_woken(&mut wakes).await;
                 }
                 view.now = console.base.now();
                 // A database that does not answer for a moment leaves the page as it is; it says when it was updated.
@@ -45,10 +48,19 @@ pub(crate) async fn stream(
                     .map(Ok)
                     .collect();
                 if !changed.is_empty() {
-                    return Some((futures::stream::iter(changed), (console, wake, view, sent)));
+                    return Some((futures::stream::iter(changed), (console, wakes, view, sent)));
                 }
             }
         }
     });
     Sse::new(futures::StreamExt::flatten(messages)).keep_alive(KeepAlive::default())
+}
+
+/// Resolves when anything on the page may have changed, or when it is time to look anyway.
+async fn any_woken(wakes: &mut [Wake]) {
+    let woken = futures::future::select_all(wakes.iter_mut().map(|wake| Box::pin(wake.woken())));
+    tokio::select! {
+        _ = woken => {}
+        () = kit::clock::pause(AT_LEAST_EVERY) => {}
+    }
 }

@@ -1,7 +1,8 @@
 //! Everything the overview shows, read once.
 
 use crate::Console;
-use gateway::AccountStatus;
+use gateway::{AccountStatus, AllocationState};
+use inbox::Liveness;
 use kit::{Currency, TenantId, Time};
 use mirror::{KindCount, SyncStatus};
 use platform::{
@@ -26,6 +27,10 @@ pub struct ConnectionHealth {
     pub stripe: Option<AccountStatus>,
     /// When the last event of it came in.
     pub last_event_at: Option<Time>,
+    /// Whether its webhooks arrive.
+    pub liveness: Liveness,
+    /// Whether its reads come near what Stripe allows.
+    pub reads: AllocationState,
 }
 
 impl ConnectionHealth {
@@ -84,18 +89,19 @@ impl Moment {
         let schedules = schedule::list(&mut tx).await?;
         drop(tx);
         let mut syncs = summary.connections;
-        let connections = linked
-            .into_iter()
-            .filter(|connection| connection.state != ConnectionState::Disconnected)
-            .filter_map(|connection| {
-                let at = syncs.iter().position(|(id, _)| *id == connection.id)?;
-                let (_, sync) = syncs.swap_remove(at);
-                let events = inbox.connections.iter().find(|events| events.connection_id == connection.id);
-                let last_event_at = events.and_then(|events| events.last_event_at);
-                let stripe = console.gateway.status(&connection.id);
-                Some(ConnectionHealth { connection, sync, stripe, last_event_at })
-            })
-            .collect();
+        let mut connections = Vec::new();
+        for connection in linked.into_iter().filter(|it| it.state != ConnectionState::Disconnected) {
+            let Some(at) = syncs.iter().position(|(id, _)| *id == connection.id) else { continue };
+            let (_, sync) = syncs.swap_remove(at);
+            let events = inbox.connections.iter().find(|events| events.connection_id == connection.id);
+            let last_event_at = events.and_then(|events| events.last_event_at);
+            let stripe = console.gateway.status(&connection.id);
+            let mut tx = console.base.store.read(tenant).await?;
+            let liveness = console.mirror.liveness_by(&mut tx, &connection, &inbox, sync.stream.as_ref()).await?;
+            drop(tx);
+            let reads = console.mirror.reads(&connection).await?.allocation.state;
+            connections.push(ConnectionHealth { connection, sync, stripe, last_event_at, liveness, reads });
+        }
         Ok(Moment {
             now,
             connections,

@@ -3,6 +3,7 @@
 use crate::{
     Looking,
     moment::{ConnectionHealth, DAYS, Moment},
+    trouble::{Trouble, troubles},
 };
 use gateway::BreakerView;
 use kit::{Currency, Money, Time, time::civil_from_days};
@@ -33,6 +34,7 @@ pub(crate) fn page(moment: &Moment, looking: &Looking, frame: &Frame) -> Markup 
     let currency = shown_currency(moment, looking);
     let href = format!("/live/overview?currency={}", currency.code());
     page = page.live(href).action(Button::link("Connections", "/connections").kind(Kind::Secondary)).body(html! {
+        (live::part("troubles", trouble_list(moment, view)))
         (live::part("figures", figures(moment, currency, view)))
         (currencies(moment, currency))
         (live::part("chart", panel(chart(moment, currency, view))))
@@ -57,18 +59,14 @@ pub(crate) fn shown_currency(moment: &Moment, looking: &Looking) -> Currency {
 
 /// The worst news there is, in one sentence.
 pub(crate) fn state(moment: &Moment, view: &View) -> (Tone, Markup) {
-    let refused =
-        moment.connections.iter().find(|it| matches!(it.connection.state, ConnectionState::KeyRefused { .. }));
+    let worst = troubles(moment);
+    let bad = worst.iter().find(|trouble| trouble.tone == Tone::Bad);
     let hindered =
         moment.connections.iter().find(|it| !it.is_in_step() && !it.is_filling() && it.sync.last_completed.is_some());
     if moment.connections.is_empty() {
         (Tone::Neutral, html! { "Nothing is connected yet" })
-    } else if let Some(health) = refused {
-        (Tone::Bad, html! { "Stripe refuses the key of " (health.connection.display_name) "; replace it" })
-    } else if moment.inbox.dead > 0 {
-        (Tone::Bad, html! { (count(moment.inbox.dead, view)) " events were given up; look at the inbox" })
-    } else if moment.outbox.in_doubt > 0 {
-        (Tone::Bad, html! { (count(moment.outbox.in_doubt, view)) " writes to Stripe are in doubt" })
+    } else if let Some(trouble) = bad {
+        (Tone::Bad, text(&trouble.what))
     } else if moment.tie_out.difference_count > 0 && !moment.connections.iter().any(ConnectionHealth::is_filling) {
         (
             Tone::Warn,
@@ -76,6 +74,8 @@ pub(crate) fn state(moment: &Moment, view: &View) -> (Tone, Markup) {
         )
     } else if let Some(health) = hindered {
         (Tone::Warn, html! { "Not everything of " (health.connection.display_name) " could be read" })
+    } else if let Some(trouble) = worst.first() {
+        (Tone::Warn, text(&trouble.what))
     } else if moment.connections.iter().any(ConnectionHealth::is_filling) {
         (Tone::Neutral, html! { "Reading history: " (count(moment.objects(), view)) " objects so far" })
     } else {
@@ -87,6 +87,23 @@ pub(crate) fn state(moment: &Moment, view: &View) -> (Tone, Markup) {
             },
         )
     }
+}
+
+/// What is wrong right now, with what to do; nothing where all is well.
+pub(crate) fn trouble_list(moment: &Moment, view: &View) -> Markup {
+    let found = troubles(moment);
+    if found.is_empty() {
+        return Markup::default();
+    }
+    let row = |trouble: &Trouble| {
+        let word = if trouble.tone == Tone::Bad { "wrong" } else { "look" };
+        let what = html! { (badge(trouble.tone, word)) " " (trouble.what) br; (muted(&trouble.to_do)) };
+        let since = trouble.since.map_or_else(none, |at| time(at, view));
+        Row::new(vec![what, since]).href(&trouble.href).tone(trouble.tone)
+    };
+    let columns = vec![Column::text("What is the matter, and what to do").wide(), Column::text("Since")];
+    let table = Table::new("What needs somebody’s eye", columns).rows(found.iter().map(row));
+    section("Needs an eye", html! {}, html! { (table) })
 }
 
 /// The row of figures.
@@ -195,11 +212,14 @@ fn connections(moment: &Moment, view: &View) -> Markup {
 }
 
 fn connection_badge(health: &ConnectionHealth) -> Markup {
-    let open = health.stripe.as_ref().is_some_and(|stripe| matches!(stripe.breaker, BreakerView::Open { .. }));
+    let open = health.stripe.as_ref().is_some_and(|stripe| stripe.breaker != BreakerView::Closed);
     match &health.connection.state {
         ConnectionState::KeyRefused { .. } => badge(Tone::Bad, "key refused"),
         ConnectionState::Disconnected => badge(Tone::Neutral, "disconnected"),
         ConnectionState::Active if open => badge(Tone::Warn, "Stripe does not answer"),
+        ConnectionState::Active if health.liveness.is_trouble() && health.is_in_step() => {
+            badge(Tone::Warn, "webhooks silent")
+        }
         ConnectionState::Active if health.is_filling() => badge(Tone::Neutral, "reading history"),
         ConnectionState::Active if health.is_in_step() => badge(Tone::Good, "in step"),
         ConnectionState::Active if health.sync.last_completed.is_none() => badge(Tone::Neutral, "not read yet"),
@@ -285,6 +305,7 @@ pub(crate) fn parts(moment: &Moment, currency: Currency, view: &View) -> Vec<ui:
     let (tone, sentence) = state(moment, view);
     vec![
         ui::LiveUpdate::state(tone, sentence),
+        ui::LiveUpdate::new("troubles", trouble_list(moment, view)),
         ui::LiveUpdate::new("figures", figures(moment, currency, view)),
         ui::LiveUpdate::new("chart", panel(chart(moment, currency, view))),
         ui::LiveUpdate::new(

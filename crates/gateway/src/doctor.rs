@@ -3,7 +3,7 @@
 //!
 //! Pure: it reads a [`KeyReport`] (what was tried) and [`Denial`]s (what Stripe refused since). Source: FACTS section 2.
 
-use crate::{Denial, KeyReport, key_check::PermissionProbe};
+use crate::{Denial, KeyReport, key_check::PermissionProbe, status::some_time_text};
 use kit::{Environment, Time};
 use serde::{Deserialize, Serialize};
 use stripe::{
@@ -90,6 +90,7 @@ pub struct Diagnosis {
     /// What the key is, as it was last found out.
     pub key: Option<KeyReport>,
     /// When that was.
+    #[serde(serialize_with = "some_time_text")]
     pub checked_at: Option<Time>,
     /// Each permission that is needed.
     pub permissions: Vec<Finding>,
@@ -97,6 +98,28 @@ pub struct Diagnosis {
     pub warnings: Vec<Warning>,
     /// What a key needs at the least.
     pub least: LeastKey,
+}
+
+/// What was found out about a key just now, and what the doctor says to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Tested {
+    /// What was found out.
+    #[serde(flatten)]
+    pub report: KeyReport,
+    /// Each permission that is needed.
+    pub findings: Vec<Finding>,
+    /// What is unwise or wrong.
+    pub warnings: Vec<Warning>,
+    /// What a key needs at the least.
+    pub least_key: LeastKey,
+}
+
+impl Tested {
+    /// What the doctor says to a key that was tried at `now`.
+    pub fn new(report: KeyReport, now: Time) -> Tested {
+        let Diagnosis { permissions, warnings, least, .. } = diagnose(Some((now, report.clone())), &[]);
+        Tested { report, findings: permissions, warnings, least_key: least }
+    }
 }
 
 /// Every permission that Bursar needs today, in the order in which kinds are read.

@@ -2,7 +2,7 @@
 
 use crate::{Gateway, account::time_of, breaker::BreakerState};
 use kit::Time;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use vault::ConnectionId;
 
 /// How calls of a connection's account go right now, seen from this node.
@@ -19,6 +19,7 @@ pub struct AccountStatus {
     /// Those that Stripe refused as too many.
     pub throttled_last_minute: u32,
     /// When Stripe last refused a call as one too many, since this node started.
+    #[serde(serialize_with = "some_time_text")]
     pub last_throttled_at: Option<Time>,
     /// Part of the allowed pace that is used, in percent: below 100 after such refusals.
     pub pace_percent: u32,
@@ -33,15 +34,28 @@ pub enum BreakerView {
     /// Too many failed: none go before `until`.
     Open {
         /// Since when.
+        #[serde(serialize_with = "time_text")]
         since: Time,
         /// When the next probe may go.
+        #[serde(serialize_with = "time_text")]
         until: Time,
     },
     /// One call finds out whether Stripe is back.
     HalfOpen {
         /// Since when calls do not go.
+        #[serde(serialize_with = "time_text")]
         since: Time,
     },
+}
+
+/// A time as RFC 3339.
+pub(crate) fn time_text<S: Serializer>(at: &Time, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(at)
+}
+
+/// A time as RFC 3339, or `null`.
+pub(crate) fn some_time_text<S: Serializer>(at: &Option<Time>, serializer: S) -> Result<S::Ok, S::Error> {
+    at.map(|at| at.to_string()).serialize(serializer)
 }
 
 impl Gateway {

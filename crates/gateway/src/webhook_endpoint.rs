@@ -115,7 +115,9 @@ impl ReplyHandler for Created {
         };
         gateway.put_webhook_secret(tx, &intent.connection, &secret).await?;
         gateway.vault().set_webhook_endpoint(tx, &intent.connection, Some(&made.id)).await?;
-        Ok(())
+        let seen_at = gateway.inner.base.now();
+        let seen = SeenEndpoint { endpoint_id: made.id, state: EndpointState::Enabled, seen_at };
+        Ok(rows::save_endpoint(tx, &intent.connection, &seen).await?)
     }
 
     /// An endpoint that is there gives its secret to nobody any more: it is removed, and made anew.
@@ -203,6 +205,11 @@ pub enum Repaired {
 }
 
 impl Gateway {
+    /// Where to point an endpoint that is made by hand; none without a public address.
+    pub fn webhook_address(&self, connection: &ConnectionId) -> Option<String> {
+        self.public_url().map(|url| address(url, connection))
+    }
+
     /// Looks at Stripe how the endpoint that Bursar made for a connection stands, and keeps it. None if it made none.
     /// Costs one read.
     ///

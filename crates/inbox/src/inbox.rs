@@ -5,6 +5,7 @@ use crate::{
     arrivals::Arrivals,
     door::EventWrite,
     event::Facts,
+    liveness::Liveness,
     pace::Pressure,
     pages::Live,
     refusals::{RefusalCount, Refusals},
@@ -14,12 +15,12 @@ use crate::{
 use ::store::{Grouped, TenantTx};
 use futures::FutureExt;
 use kit::{ExposeSecret, Page, PageRequest, Secret, TenantId, Time};
-use platform::{Base, JobError, Notice, Subscriber};
+use platform::{Base, JobError, Notice, Subscriber, notice};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
-use vault::{Connection, ConnectionId, Vault};
+use vault::{Connection, ConnectionId, Vault, VaultError};
 
 /// Most deliveries that share one commit.
 const MAX_GROUP: usize = 512;
@@ -146,6 +147,21 @@ pub struct EventDetail {
     pub summary: EventSummary,
     /// The whole event as received; none once retention has taken it.
     pub body: Option<Box<RawValue>>,
+}
+
+/// Events of one connection and one kind of object that have no effect yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Kind of their object; none for events without one.
+    pub object_type: Option<String>,
+    /// To be processed, or to be tried again.
+    pub waiting: i64,
+    /// When the first of these happened.
+    pub waiting_since: Option<Time>,
+    /// Given up.
+    pub dead: i64,
+    /// When the first of these happened.
+    pub dead_since: Option<Time>,
 }
 
 /// How the inbox of one tenant stands.
@@ -332,6 +348,62 @@ impl Inbox {
             Some(arrivals) => arrivals.settle().await,
             None => Ok(()),
         }
+    }
+
+    /// Events of a connection that have no effect yet, by the kind of their object.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn unfinished(
+        &self,
+        tx: &mut TenantTx,
+        connection: &ConnectionId,
+    ) -> Result<Vec<Unfinished>, InboxError> {
+        Ok(store::unfinished(tx, connection).await?)
+    }
+
+    /// Whether there is a secret that a webhook for this connection could be signed with.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub async fn can_hear(&self, connection: &ConnectionId) -> Result<bool, VaultError> {
+        if !self.inner.global_secrets.is_empty() {
+            return Ok(true);
+        }
+        let linked = self.inner.vault.linked(connection).await?;
+        Ok(linked.is_some_and(|linked| !linked.webhook_secrets.is_empty()))
+    }
+
+    /// Keeps whether a connection's webhooks arrive, and tells of a silence once, and once of its end; answers whether
+    /// anything is new. What is not proved ends no silence.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn tell_liveness(
+        &self,
+        tx: &mut TenantTx,
+        connection: &ConnectionId,
+        found: &Liveness,
+    ) -> Result<bool, InboxError> {
+        let before = store::told(tx, connection).await?;
+        let noticed = before.as_ref().is_some_and(|before| before.noticed);
+        let topic = match found {
+            found if found.is_trouble() && !noticed => Some(crate::SILENT),
+            found if found.is_well() && noticed => Some(crate::HEARD_AGAIN),
+            _ => None,
+        };
+        let told = store::Told { state: found.name().to_owned(), noticed: noticed != topic.is_some() };
+        if before.as_ref() == Some(&told) {
+            return Ok(false);
+        }
+        store::tell(tx, connection, &told, self.inner.base.now()).await?;
+        if let Some(topic) = topic {
+            let payload = serde_json::json!({ "liveness": found, "meaning": found.meaning() });
+            notice::publish(tx, &self.inner.base, topic, connection.as_str(), payload).await?;
+            tracing::info!(connection.id = %connection, state = found.name(), "{}", found.meaning());
+        }
+        tx.wake(crate::WAKE);
+        Ok(true)
     }
 
     /// Events, the last received first.

@@ -2,11 +2,13 @@
 //! by offset inside the database: a body is neither escaped nor parsed on its way.
 
 mod figures;
+mod liveness;
 mod look;
 mod replay;
 mod work;
 
 pub(crate) use figures::{add_to_tallies, counts};
+pub(crate) use liveness::{Told, tell, told, unfinished};
 pub(crate) use look::{Key, find, list};
 pub(crate) use replay::{erase, make_ready, replayable};
 pub(crate) use work::{Due, due_tenants, mark_failed, mark_processed, next_due, take_again, take_due};

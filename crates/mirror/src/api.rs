@@ -1,7 +1,7 @@
 //! Syncs, coverage and mirrored objects as JSON.
 
 use crate::{
-    Mirror, SyncKind, SyncStatus,
+    CoverageReport, Mirror, ReadsReport, SyncKind, SyncStatus,
     progress::{Progress, progress},
     store::objects::ObjectRow,
 };
@@ -24,6 +24,8 @@ pub(crate) fn routes(mirror: Mirror) -> Router {
         .route("/v1/connections/{id}/sync-status", get(sync_status))
         .route("/v1/connections/{id}/sync-jobs", get(sync_jobs))
         .route("/v1/connections/{id}/coverage", get(coverage))
+        .route("/v1/connections/{id}/reads", get(reads))
+        .route("/v1/connections/{id}/liveness", get(liveness))
         .route("/v1/objects", get(counts))
         .route("/v1/objects/{type}", get(objects))
         .route("/v1/objects/{type}/{id}", get(object))
@@ -133,11 +135,33 @@ async fn coverage(
     State(mirror): State<Mirror>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Answered<Json<serde_json::Value>> {
-    let id = ConnectionId::from_text(id);
-    connection_of(&mirror, caller.tenant, &id).await?;
-    let status = mirror.sync_status(caller.tenant, &id).await?;
-    Ok(Json(serde_json::json!({ "data": status.coverage, "stream": status.stream })))
+) -> Answered<Json<CoverageReport>> {
+    let connection = connection_of(&mirror, caller.tenant, &ConnectionId::from_text(id)).await?;
+    Ok(Json(mirror.coverage(&connection).await?))
+}
+
+async fn reads(State(mirror): State<Mirror>, caller: Caller, Path(id): Path<String>) -> Answered<Json<ReadsReport>> {
+    let connection = connection_of(&mirror, caller.tenant, &ConnectionId::from_text(id)).await?;
+    Ok(Json(mirror.reads(&connection).await?))
+}
+
+/// Whether webhooks arrive, and what to do if they do not.
+#[derive(Serialize)]
+struct LivenessView {
+    #[serde(flatten)]
+    found: inbox::Liveness,
+    meaning: &'static str,
+    what_to_do: Option<&'static str>,
+}
+
+async fn liveness(
+    State(mirror): State<Mirror>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Answered<Json<LivenessView>> {
+    let connection = connection_of(&mirror, caller.tenant, &ConnectionId::from_text(id)).await?;
+    let found = mirror.liveness(&connection).await?;
+    Ok(Json(LivenessView { found, meaning: found.meaning(), what_to_do: found.what_to_do() }))
 }
 
 async fn counts(State(mirror): State<Mirror>, caller: Caller) -> Answered<Json<serde_json::Value>> {

@@ -358,9 +358,8 @@ async fn absorb(run: &SyncRun, steps: &[Step]) -> Result<(), SyncError> {
     for part in steps.iter().map(|step| &step.part) {
         let (state, reason) = (part.state, part.reason.as_deref());
         if state == PartState::Complete || state.is_hindered() {
-            let kind = ObjectKind::from_object_name(part.kind);
-            let from =
-                kind.and_then(|kind| crate::sync::oldest_second(kind, run.connection().lookback_days, run.ceiling));
+            // What was asked for when the part was made: the days of history may have changed since.
+            let from = syncs::part_from(&mut tx, tenant, &run.sync, part.kind).await?;
             let until = (state == PartState::Complete).then_some(run.ceiling);
             let covered = Covered { kind: part.kind, state, reason, from: from.map(Time::from_seconds), until };
             streams::cover(&mut tx, tenant, connection, covered, now).await?;

@@ -1,5 +1,6 @@
 //! What can go wrong in the mirror, sorted by what a caller can do about it.
 
+use inbox::InboxError;
 use kit::paging::BadCursor;
 use platform::{JobError, Problem};
 use store::StoreError;
@@ -14,6 +15,9 @@ pub enum MirrorError {
     /// The vault did not tell about connections.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The inbox did not tell about events.
+    #[error(transparent)]
+    Inbox(#[from] InboxError),
     /// A list was asked to go on where none was.
     #[error(transparent)]
     BadCursor(BadCursor),
@@ -28,6 +32,7 @@ impl MirrorError {
         match self {
             MirrorError::Store(error) => error.code(),
             MirrorError::Vault(error) => error.code(),
+            MirrorError::Inbox(error) => error.code(),
             MirrorError::BadCursor(_) => "bad_field",
             MirrorError::NoSuchProjection(_) => "not_found",
         }
@@ -38,6 +43,7 @@ impl MirrorError {
         match self {
             MirrorError::Store(error) => error.can_retry(),
             MirrorError::Vault(error) => error.can_retry(),
+            MirrorError::Inbox(error) => error.can_retry(),
             MirrorError::BadCursor(_) | MirrorError::NoSuchProjection(_) => false,
         }
     }
@@ -48,6 +54,7 @@ impl From<MirrorError> for Problem {
         match error {
             MirrorError::Store(error) => error.into(),
             MirrorError::Vault(error) => error.into(),
+            MirrorError::Inbox(error) => error.into(),
             MirrorError::BadCursor(error) => Problem::bad_field("cursor", error.to_string()),
             MirrorError::NoSuchProjection(name) => Problem::not_found("projection", &name),
         }

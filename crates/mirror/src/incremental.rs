@@ -23,11 +23,11 @@ use stripe::{
 };
 
 /// Events may show up in the list a little after their time: what is younger than this is read once more next time.
-const OVERLAP: Duration = Duration::from_secs(300);
+pub(crate) const OVERLAP: Duration = Duration::from_secs(300);
 /// The same for balance transactions.
 const BALANCE_OVERLAP: Duration = Duration::from_secs(600);
 /// An account where nothing happens is asked so rarely for what events do not tell.
-const IDLE_LOOK: Duration = Duration::from_secs(7 * 86_400);
+pub(crate) const IDLE_LOOK: Duration = Duration::from_secs(7 * 86_400);
 /// In an account where something happens, a page is read again so often.
 const SAMPLE_EVERY: Duration = Duration::from_secs(3_600);
 /// How far back a page is read again. The square of a random share of it: young objects change more often.
@@ -38,7 +38,10 @@ pub(crate) const EVENTS: &str = "event";
 /// Where the event list stands now, before anything else is read: whatever happens later is found behind it.
 pub(crate) async fn first_anchor(run: &SyncRun) -> Result<Stream, SyncError> {
     let list = ListParams { limit: 1, ..ListParams::default() };
-    let newest = match run.call_for(ReadFor::Sweep, stripe::api::events(&EventListParams { list, ..EventListParams::default() })).await {
+    let newest = match run
+        .call_for(ReadFor::Sweep, stripe::api::events(&EventListParams { list, ..EventListParams::default() }))
+        .await
+    {
         Ok(answer) => FetchedPage::read(answer).map_err(|error| SyncError::Again(error.to_string()))?,
         Err(error) if is_forbidden(&error) => return Ok(empty_stream(run)),
         Err(error) => return Err(SyncError::of_call(&error)),
@@ -155,7 +158,9 @@ async fn read_events(run: &SyncRun, stream: &mut Stream) -> Result<usize, Swept>
                 ..ListParams::default()
             },
         };
-        let answer = run.call_for(ReadFor::Sweep, stripe::api::events(&EventListParams { list, ..EventListParams::default() })).await;
+        let answer = run
+            .call_for(ReadFor::Sweep, stripe::api::events(&EventListParams { list, ..EventListParams::default() }))
+            .await;
         let page = match answer {
             Ok(answer) => FetchedPage::read(answer).map_err(|error| SyncError::Again(error.to_string()))?,
             Err(error) if is_forbidden(&error) => return Err(Swept::Forbidden(error.to_string())),

@@ -12,6 +12,7 @@ use vault::{ConnectionId, ConnectionState};
 const SYNC: &str = "mirror.sync";
 const SYNC_ALL: &str = "mirror.sync_all";
 const REREAD: &str = "mirror.reread";
+const WEBHOOKS: &str = "mirror.look_after_webhooks";
 const BALANCE_DUE: &str = "mirror.balance_due";
 /// How long after an event of money the balance is read: what comes in meanwhile is read with the same two calls. Stripe
 /// allows 500 reads for each payment (FACTS section 7), so this may follow payments closely.
@@ -61,6 +62,7 @@ pub(crate) async fn enqueue_balance_read(
 
 pub(crate) fn kinds(mirror: &Mirror) -> Vec<JobKind> {
     let (syncing, rereading, scheduling, reading) = (mirror.clone(), mirror.clone(), mirror.clone(), mirror.clone());
+    let listening = mirror.clone();
     vec![
         JobKind::new(SYNC, move |run: JobRun| {
             let mirror = syncing.clone();
@@ -89,11 +91,19 @@ pub(crate) fn kinds(mirror: &Mirror) -> Vec<JobKind> {
             }
         }),
         JobKind::new(SYNC_ALL, move |_| request_all(scheduling.clone())).concurrency(1),
+        JobKind::new(WEBHOOKS, move |_| {
+            let mirror = listening.clone();
+            async move { mirror.look_after_all_webhooks().await }
+        })
+        .concurrency(1),
     ]
 }
 
 pub(crate) fn schedules() -> Vec<Schedule> {
-    vec![Schedule { name: "sync", cadence: Cadence::Every(Duration::from_secs(900)), kind: SYNC_ALL }]
+    vec![
+        Schedule { name: "sync", cadence: Cadence::Every(Duration::from_secs(900)), kind: SYNC_ALL },
+        Schedule { name: "webhooks", cadence: Cadence::Every(Duration::from_secs(300)), kind: WEBHOOKS },
+    ]
 }
 
 async fn request_all(mirror: Mirror) -> Result<(), JobError> {

@@ -3,13 +3,16 @@
 //! Read in this order: [`observation`] what is learned, [`order`](mod@order) which version is newer, [`projection`] what features
 //! make of it, [`absorb`] the door itself and [`door`] who comes in by it; then how the copy is filled and kept in step:
 //! [`sync`] jobs, [`range`] and `backfill` the full listing, `incremental` the event list, `reread` objects read
-//! again; [`progress`] how far a sync is; [`mirror`] the mirror as others hold it. The SQL is in `store`.
+//! again; [`progress`] how far a sync is; [`coverage`] what is known to be complete, and [`health`] how a connection
+//! stands as a whole; [`mirror`] the mirror as others hold it. The SQL is in `store`.
 
 pub mod absorb;
 mod api;
 mod backfill;
+pub mod coverage;
 pub mod door;
 pub mod error;
+pub mod health;
 mod incremental;
 mod jobs;
 pub mod mirror;
@@ -31,7 +34,9 @@ pub use crate::store::{
     syncs::{SyncJob, SyncPart},
 };
 pub use absorb::{Absorbed, Absorber};
+pub use coverage::{KindCoverage, Verdict as CoverageVerdict};
 pub use error::MirrorError;
+pub use health::{CoverageReport, ReadsReport};
 pub use mirror::{Mirror, Summary, SyncStatus};
 pub use observation::{Interval, Observation, Source};
 pub use order::{Verdict, Version, order};

@@ -13,9 +13,12 @@ use crate::{
 };
 use gateway::Gateway;
 use inbox::Inbox;
-use kit::{Page, PageRequest, TenantId};
+use kit::{Page, PageRequest, TenantId, Time};
 use platform::Base;
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 use store::TenantTx;
 use vault::{Connection, ConnectionId, Vault};
 
@@ -35,6 +38,8 @@ struct Inner {
     vault: Vault,
     gateway: Gateway,
     inbox: Inbox,
+    /// Payments of the last 30 days by connection, and when they were counted.
+    payments: Mutex<HashMap<ConnectionId, (i64, Time)>>,
 }
 
 /// How a sync stands, for pages and the API.
@@ -75,7 +80,7 @@ impl Mirror {
         projections: Vec<Arc<dyn Projection>>,
     ) -> Mirror {
         let absorber = Absorber::new(base, projections);
-        Mirror { inner: Arc::new(Inner { absorber, vault, gateway, inbox }) }
+        Mirror { inner: Arc::new(Inner { absorber, vault, gateway, inbox, payments: Mutex::default() }) }
     }
 
     pub(crate) fn base(&self) -> &Base {
@@ -92,6 +97,10 @@ impl Mirror {
 
     pub(crate) fn gateway(&self) -> &Gateway {
         &self.inner.gateway
+    }
+
+    pub(crate) fn payments(&self) -> &Mutex<HashMap<ConnectionId, (i64, Time)>> {
+        &self.inner.payments
     }
 
     pub(crate) fn inbox(&self) -> &Inbox {

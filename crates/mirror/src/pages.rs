@@ -1,5 +1,7 @@
 //! The console's pages of connections: the list, connecting, and one connection with its sync as it goes.
 
+mod doors;
+
 use crate::{Mirror, SyncKind, api, view};
 use axum::{
     Form, Router,
@@ -33,6 +35,9 @@ pub(crate) fn routes(mirror: Mirror) -> Router {
         .route("/connections/{id}/test", post(test))
         .route("/connections/{id}/key", post(replace_key))
         .route("/connections/{id}/sync", post(sync))
+        .route("/connections/{id}/coverage", get(doors::coverage))
+        .route("/connections/{id}/repair-webhooks", post(doors::repair))
+        .route("/connections/{id}/webhook-secret", post(doors::webhook_secret))
         .route("/connections/{id}/disconnect", get(disconnect_question).post(disconnect))
         .with_state(mirror)
 }
@@ -155,7 +160,7 @@ async fn connect(
 
 #[derive(Deserialize, Default)]
 struct ShowQuery {
-    /// What was just done: `tested`, `key`, `sync`.
+    /// What was just done: `tested`, `key`, `sync`, `secret`, `endpoint-…`.
     #[serde(default)]
     done: Option<String>,
 }
@@ -172,6 +177,19 @@ async fn show(
         "tested" => Some(Notice::new(Tone::Good, "Stripe accepts the key, and the permissions are there.")),
         "key" => Some(Notice::new(Tone::Good, "The key is replaced. Calls use it from now on.")),
         "sync" => Some(Notice::new(Tone::Info, "A sync is on its way.")),
+        "secret" => {
+            Some(Notice::new(Tone::Good, "The signing secret is kept. The one before serves for another 24 hours."))
+        }
+        "endpoint-on" => {
+            Some(Notice::new(Tone::Good, "The webhook endpoint is switched on, at our address and for everything."))
+        }
+        "endpoint-made" => {
+            Some(Notice::new(Tone::Good, "The webhook endpoint is made anew, with another signing secret."))
+        }
+        "endpoint-refused" => {
+            Some(Notice::new(Tone::Bad, "Stripe refused to put the endpoint right; the outbox says why."))
+        }
+        "endpoint-coming" => Some(Notice::new(Tone::Info, "The endpoint will be put right as soon as Stripe answers.")),
         _ => None,
     });
     show_page(&mirror, &caller, &frame, &id, done.map(|notice| html! { (notice) })).await
@@ -193,11 +211,11 @@ async fn show_page(
     let live = live_part(mirror, caller, &connection, &frame.view).await?;
     let body = html! {
         @if let Some(above) = above { (above) }
-        @if let ConnectionState::KeyRefused { reason } = &connection.state {
-            (Notice::new(Tone::Bad, "Stripe refuses the key, so nothing is read").body(html! { p { (reason) " Replace the key below." } }))
-        }
+        (ui::live::part("troubles", doors::troubles(mirror, &connection, &frame.view)))
         (ui::live::part("connection", live))
         @if is_active {
+            (ui::live::part("doors", doors::moving(mirror, &connection, &frame.view).await?))
+            (doors::key(mirror, &connection, &frame.view).await?)
             (section("Key and connection", none_markup(), html! {
                 (view::facts(&connection, &frame.view))
                 div.buttons {
@@ -208,6 +226,7 @@ async fn show_page(
                     .field(Field::secret("api_key", "New API key").hint("Of the same account. The old key is used until the new one is checked.").required())
                     .button(Button::submit("Replace key").kind(Kind::Secondary)))
             }))
+            (section("Where events come from", none_markup(), doors::webhook_forms(&connection, csrf)))
         }
     };
     let mut page = Page::new(&connection.display_name, frame)
@@ -232,7 +251,8 @@ async fn live_part(mirror: &Mirror, caller: &Caller, connection: &Connection, at
     let page = kit::PageRequest { limit: Some(LAST_SYNCS), cursor: None };
     let jobs = mirror.sync_jobs(caller.tenant, &connection.id, &page).await?;
     let kinds: Vec<_> = summary.kinds.into_iter().filter(|kind| kind.account_id == connection.account_id).collect();
-    Ok(view::moving(&status, &kinds, &jobs.data, at))
+    let coverage = format!("/connections/{}/coverage", connection.id);
+    Ok(view::moving(&status, &kinds, &jobs.data, &coverage, at))
 }
 
 /// Sends the moving part anew whenever something moved, not more often than people can read.
@@ -254,9 +274,16 @@ async fn live(
             let status = mirror.sync_status(caller.tenant, &id).await.ok()?;
             let (tone, sentence) = view::sync_words(&status, &frame.view);
             let part = live_part(&mirror, &caller, &connection, &frame.view).await.ok()?;
-            let parts = [LiveUpdate::state(tone, sentence), LiveUpdate::new("connection", part)];
-            let events = parts.map(|part| sse::Event::default().json_data(part).map_err(drop));
-            let events: Vec<_> = events.into_iter().flatten().map(Ok).collect();
+            let mut parts = vec![
+                LiveUpdate::state(tone, sentence),
+                LiveUpdate::new("troubles", doors::troubles(&mirror, &connection, &frame.view)),
+                LiveUpdate::new("connection", part),
+            ];
+            if connection.state != ConnectionState::Disconnected {
+                parts.push(LiveUpdate::new("doors", doors::moving(&mirror, &connection, &frame.view).await.ok()?));
+            }
+            let events = parts.into_iter().map(|part| sse::Event::default().json_data(part).map_err(drop));
+            let events: Vec<_> = events.flatten().map(Ok).collect();
             Some((stream::iter(events), (mirror, caller, frame, id, wake)))
         });
     Ok(Sse::new(updates.flatten()).keep_alive(sse::KeepAlive::default()))

@@ -94,7 +94,13 @@ async fn read_batch(mirror: &Mirror, job: &JobRun, linked: &Arc<Linked>, due: Ve
             Some(request) => {
                 let own = waiting.account_id == linked.connection.account_id;
                 let account = (!own).then_some(waiting.account_id.as_str());
-                Some(mirror.gateway().reading_for(ReadFor::Reread).call_as(linked, account, request, Lane::Background).await)
+                Some(
+                    mirror
+                        .gateway()
+                        .reading_for(ReadFor::Reread)
+                        .call_as(linked, account, request, Lane::Background)
+                        .await,
+                )
             }
             None => None,
         };

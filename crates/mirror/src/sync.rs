@@ -5,6 +5,7 @@ use crate::{
     Mirror, MirrorError, backfill, incremental, jobs,
     range::Range,
     store::{
+        known,
         streams::{self, Covered, Stream},
         syncs::{self, Figures, PartUpdate, RangeUpdate, SyncJob},
     },
@@ -73,6 +74,19 @@ impl PartState {
             PartState::Throttled => "throttled",
             PartState::Failed => "failed",
         }
+    }
+
+    /// The state of a name; none for a name that stands for none.
+    pub fn of_name(name: &str) -> Option<PartState> {
+        let all = [
+            PartState::Pending,
+            PartState::Running,
+            PartState::Complete,
+            PartState::Forbidden,
+            PartState::Throttled,
+            PartState::Failed,
+        ];
+        all.into_iter().find(|state| state.as_str() == name)
     }
 
     /// Whether the key or Stripe stood in the way, so that it is to be tried again alone.
@@ -315,11 +329,15 @@ async fn begin(run: &SyncRun, is_full: bool, anchor: Option<Stream>) -> Result<(
         if !is_full && is_complete {
             continue;
         }
-        let from = oldest_second(kind, connection.lookback_days, run.ceiling);
         let to = run.ceiling.seconds();
         // What was hindered before goes on where it stopped; what came since is told by events.
         let unread =
             if is_full { Vec::new() } else { syncs::unread_before(&mut tx, tenant, &connection.id, name).await? };
+        let from = match unread.is_empty() {
+            true => oldest_second(kind, connection.lookback_days, run.ceiling),
+            // Another number of days counts from the next full sync: no more is read, and so no more is claimed.
+            false => known::last_listing(&mut tx, tenant, &connection.id, name).await?.and_then(|it| it.from),
+        };
         let ranges = if unread.is_empty() { vec![Range::new(0, from, to)] } else { unread };
         syncs::add_part(&mut tx, tenant, &run.sync, name, from, to).await?;
         let rows: Vec<RangeUpdate> = (0..)

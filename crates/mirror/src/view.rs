@@ -1,15 +1,14 @@
 //! What pages say about connections and syncs. Plain data in, markup out.
 
-use crate::{KindCount, PartState, SyncJob, SyncPart, SyncStatus, progress::progress};
+pub(crate) mod health;
+
+use crate::{KindCount, PartState, SyncJob, SyncPart, SyncStatus, coverage::OVERDUE, progress::progress};
 use kit::Time;
 use maud::{Markup, html};
 use std::time::Duration;
 use stripe::ObjectKind;
 use ui::{Tone, View, component::*, words};
 use vault::{Connection, ConnectionState};
-
-/// A sync every quarter of an hour: without one for longer than two, something is wrong.
-const OVERDUE: Duration = Duration::from_secs(2_100);
 
 pub(crate) fn state_of(connection: &Connection) -> (Tone, &'static str) {
     match connection.state {
@@ -77,10 +76,6 @@ pub(crate) fn facts(connection: &Connection, view: &View) -> Definitions {
         .item("Account", copyable(&connection.account_id))
         .item("Key", html! { (code(&connection.key_hint)) " " (muted(&connection.key_kind)) })
         .item(
-            "Webhook endpoint",
-            connection.webhook_endpoint_id.as_deref().map_or_else(|| muted("none made by Bursar"), copyable),
-        )
-        .item(
             "History",
             connection.lookback_days.map_or_else(|| text("everything"), |days| text(format!("the last {days} days"))),
         )
@@ -89,10 +84,17 @@ pub(crate) fn facts(connection: &Connection, view: &View) -> Definitions {
 }
 
 /// The part of a connection's page that moves.
-pub(crate) fn moving(status: &SyncStatus, kinds: &[KindCount], jobs: &[SyncJob], view: &View) -> Markup {
+pub(crate) fn moving(
+    status: &SyncStatus,
+    kinds: &[KindCount],
+    jobs: &[SyncJob],
+    coverage_href: &str,
+    view: &View,
+) -> Markup {
+    let aside = html! { (muted(covered_words(status, view))) " " a href=(coverage_href) { "Coverage" } };
     html! {
         @if let Some(job) = &status.current { (running(job, &status.parts, view)) }
-        (section("Objects", muted(covered_words(status, view)), objects(status, kinds, view)))
+        (section("Objects", aside, objects(status, kinds, view)))
         (section("Last syncs", Markup::default(), syncs(jobs, view)))
     }
 }

@@ -73,7 +73,10 @@ mod tests {
         let cut = r#"{"id":"pi_1","client_secret":"[redacted]","x":1}"#;
         check(r#"{"id":"pi_1","client_secret":"pi_1_secret_2","x":1}"#, cut);
         check(cut, cut);
-        check("{\n  \"client_secret\": \"s\",\n  \"x\": 1\n}", "{\n  \"client_secret\": \"[redacted]\",\n  \"x\": 1\n}");
+        check(
+            "{\n  \"client_secret\": \"s\",\n  \"x\": 1\n}",
+            "{\n  \"client_secret\": \"[redacted]\",\n  \"x\": 1\n}",
+        );
         check(r#"{"client_secret":"a\"b\\","x":"y"}"#, r#"{"client_secret":"[redacted]","x":"y"}"#);
         check(
             r#"{"a":{"client_secret":"s"},"b":[{"client_secret":"é"}]}"#,
@@ -92,7 +95,10 @@ mod tests {
             r#"{"client_secret":"cut\"#,
             r#"{"client_secret""#,
         ] {
-            assert!(matches!(without_client_secrets(untouched), Cow::Borrowed(text) if text == untouched), "{untouched}");
+            assert!(
+                matches!(without_client_secrets(untouched), Cow::Borrowed(text) if text == untouched),
+                "{untouched}"
+            );
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::{Answered, bad_cursor, body};
 use crate::{
-    ConnectionChange, Diagnosis, Disconnected, Gateway, KeyReport, NewConnectionRequest, Repaired, WebhookChoice,
-    doctor, webhook_endpoint,
+    ConnectionChange, Diagnosis, Disconnected, Gateway, NewConnectionRequest, Repaired, WebhookChoice, doctor::Tested,
+    webhook_endpoint,
 };
 use axum::{
     Json, Router,
@@ -248,37 +248,19 @@ async fn disconnect(
     Ok(Json(gateway.disconnect(caller.tenant, &id, query.data == DataChoice::Erase).await?))
 }
 
-/// What was found out about a key, and what the doctor says to it.
-#[derive(Serialize)]
-struct TestedKey {
-    #[serde(flatten)]
-    report: KeyReport,
-    findings: Vec<doctor::Finding>,
-    warnings: Vec<doctor::Warning>,
-    least_key: doctor::LeastKey,
-}
-
-impl TestedKey {
-    fn from_report(gateway: &Gateway, report: KeyReport) -> TestedKey {
-        let Diagnosis { permissions, warnings, least, .. } =
-            doctor::diagnose(Some((gateway.inner.base.now(), report.clone())), &[]);
-        TestedKey { report, findings: permissions, warnings, least_key: least }
-    }
-}
-
 async fn test_key(
     State(gateway): State<Gateway>,
     caller: Caller,
     read: Result<Json<KeyBody>, JsonRejection>,
-) -> Answered<Json<TestedKey>> {
+) -> Answered<Json<Tested>> {
     let body = body(read)?;
     let report = gateway.check_key(caller.environment, &body.api_key.0).await?;
-    Ok(Json(TestedKey::from_report(&gateway, report)))
+    Ok(Json(Tested::new(report, gateway.inner.base.now())))
 }
 
-async fn test(State(gateway): State<Gateway>, caller: Caller, Path(id): Path<String>) -> Answered<Json<TestedKey>> {
+async fn test(State(gateway): State<Gateway>, caller: Caller, Path(id): Path<String>) -> Answered<Json<Tested>> {
     let report = gateway.test_connection(caller.tenant, &ConnectionId::from_text(id)).await?;
-    Ok(Json(TestedKey::from_report(&gateway, report)))
+    Ok(Json(Tested::new(report, gateway.inner.base.now())))
 }
 
 async fn key_report(

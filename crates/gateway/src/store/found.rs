@@ -1,6 +1,6 @@
 //! What was found out about a connection: its key's permissions, what Stripe denied it, its webhook endpoint.
 
-use crate::{KeyReport, reads::NewDenial};
+use crate::{KeyReport, reads::NewDenial, status::time_text};
 use kit::{TenantId, Time};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -53,6 +53,7 @@ pub struct Denial {
     /// How often.
     pub denials: i64,
     /// When it was refused last.
+    #[serde(serialize_with = "time_text")]
     pub last_at: Time,
 }
 
@@ -168,6 +169,7 @@ pub struct SeenEndpoint {
     /// How it stood.
     pub state: EndpointState,
     /// When it was looked at.
+    #[serde(serialize_with = "time_text")]
     pub seen_at: Time,
 }
 

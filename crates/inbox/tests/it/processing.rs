@@ -19,6 +19,8 @@ testkit::on_both_engines!(
     nodes_share_the_work_and_each_event_is_processed_once,
     every_tenant_has_its_turn,
     figures_tell_how_events_come_in,
+    a_silence_is_told_once_and_its_end_once,
+    what_has_no_effect_yet_is_told_by_kind,
     a_connection_s_events_are_erased_when_asked,
 );
 
@@ -291,4 +293,36 @@ async fn a_connection_s_events_are_erased_when_asked(stage: Stage) {
         assert_eq!((events, payloads), (left, left), "erase: {erase}");
     }
     assert_eq!(world.inbox.counts(TEST).await.unwrap().connections.len(), 1);
+}
+
+async fn a_silence_is_told_once_and_its_end_once(stage: Stage) {
+    use inbox::Liveness;
+    let world = world(stage).await;
+    let now = world.stage.now();
+    let silent = Liveness::Silent { last_at: None, missed_at: now };
+    let alive = Liveness::Alive { last_at: now };
+    let mut new = Vec::new();
+    for found in [alive, silent, silent, Liveness::Unproven, silent, alive, alive, silent] {
+        let mut tx = world.stage.store.begin(TEST).await.unwrap();
+        new.push(world.inbox.tell_liveness(&mut tx, &world.connection.id, &found).await.unwrap());
+        tx.commit().await.unwrap();
+    }
+    assert_eq!(new, [true, true, false, true, true, true, false, true]);
+    let id = world.connection.id.to_string();
+    assert_eq!(notices(&world, inbox::SILENT).await, [id.clone(), id.clone()]);
+    assert_eq!(notices(&world, inbox::HEARD_AGAIN).await, [id]);
+}
+
+async fn what_has_no_effect_yet_is_told_by_kind(stage: Stage) {
+    let world = world(stage).await;
+    deliver(&world, ids(0..2)).await;
+    let mut tx = world.stage.store.read(TEST).await.unwrap();
+    let found = world.inbox.unfinished(&mut tx, &world.connection.id).await.unwrap();
+    drop(tx);
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].object_type.as_deref(), found[0].waiting, found[0].dead), (Some("charge"), 2, 0));
+    assert_eq!(found[0].waiting_since, Some(testkit::START - Duration::from_secs(2)));
+    world.process().await;
+    let mut tx = world.stage.store.read(TEST).await.unwrap();
+    assert_eq!(world.inbox.unfinished(&mut tx, &world.connection.id).await.unwrap(), []);
 }

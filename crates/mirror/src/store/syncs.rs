@@ -239,6 +239,18 @@ pub(crate) async fn parts(tx: &mut Tx, tenant: TenantId, job: &str) -> store::Re
     .await
 }
 
+/// The oldest second that a part reads; none for everything.
+pub(crate) async fn part_from(tx: &mut Tx, tenant: TenantId, job: &str, kind: &str) -> store::Result<Option<i64>> {
+    let from: Option<(Option<i64>,)> =
+        q(sql!("SELECT from_second FROM mirror_sync_parts WHERE tenant_id = $1 AND job_id = $2 AND object_type = $3"))
+            .bind(tenant)
+            .bind(job)
+            .bind(kind)
+            .optional(tx)
+            .await?;
+    Ok(from.and_then(|row| row.0))
+}
+
 /// Adds a part that was not begun.
 pub(crate) async fn add_part(
     tx: &mut Tx,

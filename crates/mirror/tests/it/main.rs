@@ -4,6 +4,7 @@
 
 mod absorbing;
 mod following;
+mod health;
 mod pages;
 mod syncing;
 mod world;

@@ -36,6 +36,12 @@ async fn a_connection_is_shown_with_its_sync(stage: Stage) {
     holds(&page, &["Acme", "Works", "Not synced yet", "Connect Stripe"]);
     let page = get(&world, &format!("/connections/{id}")).await.expect(200).text();
     holds(&page, &["Nothing is mirrored yet", "Sync now", "Test connection", "Replace key", "Disconnect"]);
+    holds(
+        &page,
+        &["Not set up", "Reads in 30 days", "Permissions of the key", "Repair webhook endpoint", "Save signing secret"],
+    );
+    let page = get(&world, &format!("/connections/{id}/coverage")).await.expect(200).text();
+    holds(&page, &["Not everything was read yet", "not read yet", "the first sync begins by itself"]);
 
     world.stripe.generate(&Business { customers: 30, charges: 150, ..Business::default() });
     let _working = world.working();
@@ -45,6 +51,22 @@ async fn a_connection_is_shown_with_its_sync(stage: Stage) {
     assert_eq!(world.sync(SyncKind::Full).await.state, "completed");
     let page = get(&world, &format!("/connections/{id}")).await.expect(200).text();
     holds(&page, &["All 11 kinds of objects in step", "Charges", "Balance transactions", "completed", "data-live="]);
+
+    let page = get(&world, &format!("/connections/{id}/coverage")).await.expect(200).text();
+    holds(&page, &["All 11 kinds of objects are complete as of", "listed to the end", "As a table"]);
+    let secret = async |secret: &str| {
+        let path = format!("/connections/{id}/webhook-secret");
+        Call::post(&path).form(&format!("secret={secret}")).send(&pages(&world)).await
+    };
+    let page = secret("sk_test_0123456789").await.expect(400).text();
+    holds(&page, &["not a webhook signing secret"]);
+    assert!(!page.contains("sk_test_0123456789"), "a secret is never shown again");
+    let kept = secret("+whsec_0123456789").await.expect(303);
+    assert_eq!(kept.location(), Some(format!("/connections/{id}?done=secret").as_str()));
+    let page = get(&world, &format!("/connections/{id}?done=secret")).await.expect(200).text();
+    holds(&page, &["serves for another 24 hours"]);
+    let repair = Call::post(&format!("/connections/{id}/repair-webhooks")).send(&pages(&world)).await;
+    holds(&repair.expect(409).text(), &["no public address is configured"]);
 
     let page = get(&world, &format!("/connections/{id}/disconnect")).await.expect(200).text();
     holds(&page, &["keep its data?", "erase its data?", "The key is destroyed"]);

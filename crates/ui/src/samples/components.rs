@@ -3,10 +3,10 @@
 use crate::{
     Frame, Icon, Page, Tone,
     component::{
-        Better, Button, Change, Choice, Column, Definitions, Empty, Field, Form, Happening, Kind, Notice, Pager,
-        Payload, Problem, Progress, Row, Stat, Step, StepState, Steps, Tab, Table, Tabs, Timeline, amount, badge,
-        bytes, card, code, columns, copyable, count, date, duration, money, money_big, muted, none, percent,
-        post_button, secret_once, section, source, stats, text, time,
+        Better, Button, Change, Choice, Column, Definitions, Empty, Field, Fill, Form, Happening, Kind, Notice, Pager,
+        Payload, Problem, Progress, Row, Stat, Step, StepState, Steps, Tab, Table, Tabs, TimeBar, TimeBars, TimeSpan,
+        Timeline, amount, badge, bytes, card, code, columns, copyable, count, date, duration, money, money_big, muted,
+        none, percent, post_button, secret_once, section, source, stats, text, time,
     },
 };
 use kit::{Currency, Money};
@@ -30,6 +30,7 @@ pub(super) fn page(frame: &Frame) -> Markup {
             (tables(frame))
             (columns(&[card("Fields", form(frame)), card("What happened", timeline(frame))]))
             (columns(&[card("Steps", steps()), card("Shown once", secret_once("The signing secret", "whsec_4f7b1c0de5a94e2b8d6a7c3f"))]))
+            (card("Spans of time", time_bars(frame)))
             (card("Payloads", html! {
                 (Payload { title: "Folded".to_owned(), json: "{}", open: false, view })
                 (Payload { title: "No JSON".to_owned(), json: "<html>502 Bad Gateway</html>", open: true, view })
@@ -211,6 +212,40 @@ fn timeline(frame: &Frame) -> Markup {
             happening(75, Tone::Neutral, "Stored", html! { "Signature verified with " (code("whsec_…8d6a")) }),
         ] })
     }
+}
+
+fn time_bars(frame: &Frame) -> Markup {
+    let now = frame.view.now;
+    let before = |hours: u64| now - Duration::from_secs(hours * 3_600);
+    let bar = |label: &str, state: Markup, note: &str, cuts: &[(u64, Fill, &str)]| {
+        let mut from = None;
+        let mut spans = Vec::new();
+        for (hours, fill, words) in cuts {
+            let until = before(*hours);
+            spans.push(TimeSpan { from, until, fill: *fill, words: (*words).to_owned() });
+            from = Some(until);
+        }
+        TimeBar { label: label.to_owned(), state, note: text(note), spans }
+    };
+    let whole =
+        [(2_000, Fill::Solid, "listed"), (1, Fill::Solid, "kept up by events"), (0, Fill::Dots, "to be proved")];
+    let holes = [
+        (9_000, Fill::Hollow, "not asked for"),
+        (700, Fill::Solid, "listed"),
+        (30, Fill::Hatch, "Stripe answered that there were too many calls"),
+        (1, Fill::Solid, "kept up by events"),
+        (0, Fill::Dots, "to be proved"),
+    ];
+    let bars = TimeBars {
+        title: "What is known of each kind".to_owned(),
+        key: Fill::ALL.into_iter().zip(["known", "likely", "a hole", "not asked for"].map(str::to_owned)).collect(),
+        bars: vec![
+            bar("Charges", badge(Tone::Good, "complete"), "", &whole),
+            bar("Payouts", badge(Tone::Warn, "incomplete"), "It is tried again alone with the next sync.", &holes),
+        ],
+        view: &frame.view,
+    };
+    html! { (bars) }
 }
 
 fn steps() -> Markup {
