@@ -212,8 +212,8 @@ fn axis(reach: Duration) -> Markup {
             text x="0%" y="11" { "beginning" }
             // Near the left end the words would stand on one another.
             @for (place, words) in marks.filter(|(place, _)| *place > 130) {
-                line x1=(percent(place)) x2=(percent(place)) y1="14" y2="18" {}
-                text x=(percent(place)) y="11" text-anchor="middle" { (words) }
+                line.between x1=(percent(place)) x2=(percent(place)) y1="14" y2="18" {}
+                text.between x=(percent(place)) y="11" text-anchor="middle" { (words) }
             }
             text x="100%" y="11" text-anchor="end" { "now" }
         }
