@@ -183,6 +183,11 @@ impl Account {
         }
     }
 
+    /// Whether no call goes right now.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.breaker().state(), BreakerState::Open { .. })
+    }
+
     /// Stripe has answered a call that did not go through this account's breaker.
     pub(crate) fn heard(&self) {
         self.breaker().succeeded(self.clock_micros());

@@ -351,7 +351,9 @@ impl Gateway {
             drop(permit);
             let random = self.inner.base.randomness.below(1_000);
             let wait = retry::wait_before_retry(error.retry_advice(), tries, &options.retries, random);
-            let wait = wait.filter(|wait| patience().is_none_or(|left| *wait < left));
+            // Who waits for a probe is told at once that it failed, and not after a pause for which there is no further try.
+            let goes_on = *lane == Lane::Background || !account.is_open();
+            let wait = wait.filter(|wait| goes_on && patience().is_none_or(|left| *wait < left));
             tracing::debug!(
                 stripe.endpoint = request.endpoint_pattern(),
                 stripe.request_id = error.request_id(),

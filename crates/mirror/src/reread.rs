@@ -10,7 +10,7 @@ use futures::{StreamExt, stream};
 use gateway::{Answer, GatewayError, Lane, ReadFor};
 use kit::Time;
 use platform::{JobError, JobRun};
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use stripe::{ErrorClass, Head, ObjectKind, Params, Request};
 use vault::{ConnectionId, ConnectionState, Linked};
 
@@ -112,17 +112,12 @@ async fn read_batch(mirror: &Mirror, job: &JobRun, linked: &Arc<Linked>, due: Ve
     let mut paused = None;
     let mut tx = base.store.begin(tenant).await?;
     job.hold(&mut tx).await?;
+    let mut learned = Vec::with_capacity(read.len());
     for (waiting, began, outcome) in read {
-        let scope =
-            Scope { tenant, connection_id: linked.connection.id.clone(), account_id: waiting.account_id.clone() };
         match outcome {
-            Some(Ok(answer)) => {
-                absorb(mirror, &mut tx, &scope, &waiting, &answer).await?;
-                rereads::remove(&mut tx, tenant, &waiting.account_id, &waiting.object_type, &waiting.id, began).await?;
-            }
+            Some(Ok(answer)) => learned.push(Learned::told(waiting, began, &answer)),
             Some(Err(error)) if error.class() == Some(ErrorClass::NotFound) => {
-                gone(mirror, &mut tx, &scope, &waiting, began).await?;
-                rereads::remove(&mut tx, tenant, &waiting.account_id, &waiting.object_type, &waiting.id, began).await?;
+                learned.push(Learned::gone(waiting, began, base.now()));
             }
             Some(Err(GatewayError::Paused { until })) => paused = Some(until),
             Some(Err(error)) => {
@@ -139,6 +134,7 @@ async fn read_batch(mirror: &Mirror, job: &JobRun, linked: &Arc<Linked>, due: Ve
             }
         }
     }
+    absorb(mirror, &mut tx, &linked.connection.id, &learned).await?;
     tx.wake(crate::WAKE);
     tx.commit().await?;
     match paused {
@@ -147,50 +143,70 @@ async fn read_batch(mirror: &Mirror, job: &JobRun, linked: &Arc<Linked>, due: Ve
     }
 }
 
-async fn absorb(
-    mirror: &Mirror,
-    tx: &mut store::TenantTx,
-    scope: &Scope,
-    waiting: &Waiting,
-    answer: &Answer,
-) -> Result<(), MirrorError> {
-    let seen = Interval::of_fetch(answer.began, answer.ended);
-    let text = stripe::redact::without_client_secrets(answer.response.text());
-    let head = Head::read(&text).ok();
-    let observation = head.as_ref().and_then(|head| Observation::of_body(head, &text, Source::Get, seen));
-    match observation {
-        Some(observation) => mirror.absorb(tx, scope, &[observation]).await.map(drop),
-        None => {
-            tracing::warn!(
-                kind = waiting.object_type,
-                id = waiting.id,
-                "an object read by its id has none in its answer"
-            );
-            Ok(())
+/// What a read told of one object.
+struct Learned {
+    waiting: Waiting,
+    began: Time,
+    body: String,
+    seen: Interval,
+    gone: bool,
+}
+
+impl Learned {
+    fn told(waiting: Waiting, began: Time, answer: &Answer) -> Learned {
+        let body = stripe::redact::without_client_secrets(answer.response.text()).into_owned();
+        Learned { waiting, began, body, seen: Interval::of_fetch(answer.began, answer.ended), gone: false }
+    }
+
+    /// Stripe does not know the object any more: it is marked as gone, and keeps what it was.
+    fn gone(waiting: Waiting, began: Time, now: Time) -> Learned {
+        let body = serde_json::json!({ "id": waiting.id, "object": waiting.object_type, "deleted": true }).to_string();
+        Learned { waiting, began, body, seen: Interval::of_fetch(began, now), gone: true }
+    }
+
+    fn observation<'a>(&'a self, head: Option<&'a Head<'_>>) -> Option<Observation<'a>> {
+        if !self.gone {
+            return Observation::of_body(head?, &self.body, Source::Get, self.seen);
         }
+        Some(Observation {
+            object_type: &self.waiting.object_type,
+            id: &self.waiting.id,
+            body: &self.body,
+            created: None,
+            source: Source::Get,
+            seen: self.seen,
+            deleted: true,
+            stub: true,
+        })
     }
 }
 
-/// Stripe does not know the object any more: it is marked as gone, and keeps what it was.
-async fn gone(
+/// Absorbs what was read, an account's objects together: one by one each would cost as many statements as all.
+async fn absorb(
     mirror: &Mirror,
     tx: &mut store::TenantTx,
-    scope: &Scope,
-    waiting: &Waiting,
-    began: Time,
+    connection: &ConnectionId,
+    learned: &[Learned],
 ) -> Result<(), MirrorError> {
-    let body = serde_json::json!({ "id": waiting.id, "object": waiting.object_type, "deleted": true }).to_string();
-    let observation = Observation {
-        object_type: &waiting.object_type,
-        id: &waiting.id,
-        body: &body,
-        created: None,
-        source: Source::Get,
-        seen: Interval::of_fetch(began, mirror.base().now()),
-        deleted: true,
-        stub: true,
-    };
-    mirror.absorb(tx, scope, &[observation]).await.map(drop)
+    let Some(earliest) = learned.iter().map(|it| it.began).min() else { return Ok(()) };
+    let tenant = tx.tenant();
+    let heads: Vec<Option<Head<'_>>> = learned.iter().map(|it| Head::read(&it.body).ok()).collect();
+    let mut by_account: BTreeMap<&str, Vec<Observation<'_>>> = BTreeMap::new();
+    for (it, head) in learned.iter().zip(&heads) {
+        match it.observation(head.as_ref()) {
+            Some(observation) => by_account.entry(&it.waiting.account_id).or_default().push(observation),
+            None => {
+                let (kind, id) = (&it.waiting.object_type, &it.waiting.id);
+                tracing::warn!(kind, id, "an object read by its id has none in its answer");
+            }
+        }
+    }
+    for (account, observations) in by_account {
+        let scope = Scope { tenant, connection_id: connection.clone(), account_id: account.to_owned() };
+        mirror.absorb(tx, &scope, &observations).await?;
+    }
+    let read: Vec<&Waiting> = learned.iter().map(|it| &it.waiting).collect();
+    Ok(rereads::remove(tx, tenant, &read, earliest).await?)
 }
 
 #[cfg(test)]

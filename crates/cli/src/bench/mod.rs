@@ -1,6 +1,7 @@
 //! `bursar bench`: measures this machine. Real processes, real sockets, a real database, the simulator beside.
 
 mod child;
+mod faults;
 mod ground;
 mod load;
 mod start;
@@ -18,6 +19,8 @@ pub(crate) enum Bench {
     Webhooks(webhooks::Webhooks),
     /// Full sync against the simulator: without limits, and at Stripe's.
     Sync(sync::Sync),
+    /// Disorder, loss, idleness and an outage: what they leave behind, and what they cost.
+    Faults(faults::Faults),
     /// Time from start to ready with an existing database, and memory when idle.
     Start(start::Start),
 }
@@ -37,6 +40,7 @@ impl Bench {
         match self {
             Bench::Webhooks(bench) => bench.run(&config).await,
             Bench::Sync(bench) => bench.run(&config).await,
+            Bench::Faults(bench) => bench.run(&config).await,
             Bench::Start(bench) => bench.run(&config).await,
         }
     }

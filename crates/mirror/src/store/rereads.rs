@@ -85,24 +85,19 @@ pub(crate) async fn next_due(tx: &mut Tx, tenant: TenantId, connection: &Connect
     Ok(due.map(Time::from_micros))
 }
 
-/// It was read in a call that began at `began`; if it was asked for again meanwhile it stays.
-pub(crate) async fn remove(
-    tx: &mut Tx,
-    tenant: TenantId,
-    account: &str,
-    kind: &str,
-    id: &str,
-    began: Time,
-) -> store::Result<()> {
+/// They were read in calls that began at `began` or later; what was asked for again meanwhile stays.
+pub(crate) async fn remove(tx: &mut Tx, tenant: TenantId, read: &[&Waiting], began: Time) -> store::Result<()> {
+    let keys: Vec<[&str; 3]> = read.iter().map(|it| [&*it.account_id, &*it.object_type, &*it.id]).collect();
     q(sql!(
         "DELETE FROM mirror_rereads
-         WHERE tenant_id = $1 AND account_id = $2 AND object_type = $3 AND id = $4 AND due_at <= $5"
+         WHERE tenant_id = $1 AND due_at <= $2 AND (account_id, object_type, id) IN (SELECT "
+        pg "value->>0, value->>1, value->>2 FROM json_array_elements($3::json)"
+        lite "value->>0, value->>1, value->>2 FROM jsonb_each($3)"
+        ")"
     ))
     .bind(tenant)
-    .bind(account)
-    .bind(kind)
-    .bind(id)
     .bind(began)
+    .bind(json_rows(&keys)?)
     .execute(tx)
     .await?;
     Ok(())
