@@ -113,7 +113,7 @@ pub(super) const GROUPS: &[Group] = &[
     Group {
         title: "Time",
         hint: Some(
-            "Simulated time: renewals, payouts, late webhooks and retries follow it. Bursar’s own clock does not.",
+            "Simulated time: renewals, payouts, late webhooks and retries follow it. Bursar’s own clock does not: movements of the balance that are ahead of it are on their way until it gets there.",
         ),
         buttons: &[
             button(
