@@ -5,7 +5,6 @@
 
 use crate::process;
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -41,7 +40,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 
 /// Installs what is missing, after naming it; answers the folder that holds a folder for each language.
 pub(crate) fn install(root: &Path) -> Result<PathBuf> {
-    let folder = target_folder(root)?.join("clients");
+    let folder = process::target_folder(root)?.join("clients");
     for language in &LANGUAGES {
         let pinned = root.join("crates/simulator/tests/clients").join(language.name);
         language.install(&pinned, &folder.join(language.name))?;
@@ -128,14 +127,6 @@ fn check_node() -> Result<()> {
         bail!("Node {} is too old for Stripe's client: version {NODE_MAJOR_MIN} or later is needed", version.trim());
     }
     Ok(())
-}
-
-/// Where cargo builds, wherever that is.
-fn target_folder(root: &Path) -> Result<PathBuf> {
-    let metadata = process::read(process::cargo(root).args(["metadata", "--format-version=1", "--no-deps"]))?;
-    let metadata: Value = serde_json::from_str(&metadata).context("reading what cargo says of the workspace")?;
-    let folder = metadata["target_directory"].as_str().context("cargo tells no target folder")?;
-    Ok(PathBuf::from(folder))
 }
 
 /// What the pins name, as a person would say it.

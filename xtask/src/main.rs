@@ -5,6 +5,7 @@
 mod arrows;
 mod ci;
 mod clients;
+mod fuzz;
 mod needs;
 mod packages;
 mod postgres;
@@ -43,6 +44,8 @@ enum Command {
     },
     /// Installs Stripe's official clients for the simulator's tests, into the target folder; names first what it installs.
     Clients,
+    /// Looks for bytes that break what must hold for any bytes: libFuzzer on the targets of `fuzz`.
+    Fuzz(fuzz::Asked),
     /// Holds the crates' dependencies against the table of allowed arrows in ARCHITECTURE.md.
     Arrows,
     /// Packages that must not come in, not even behind another.
@@ -61,6 +64,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if let Some(ended) = fuzz::instead_of_rustc() {
+        return ended;
+    }
     match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -76,6 +82,7 @@ fn run(command: Command) -> Result<()> {
         Command::Ci { without_tests } => ci::run(&root, !without_tests),
         Command::Test { rest } => test::run(&root, &rest),
         Command::Clients => clients::run(&root),
+        Command::Fuzz(asked) => fuzz::run(&root, &asked),
         Command::Arrows => arrows::run(&root),
         Command::Packages => packages::run(&root),
         Command::Tidy => tidy::run(&root),

@@ -1,7 +1,12 @@
 //! Running other programs, and saying which one failed.
 
 use anyhow::{Context, Result, bail};
-use std::{path::Path, process::Command, time::Duration};
+use serde_json::Value;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 /// Runs a program to its end with our own input and output; an error names what failed.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
@@ -39,6 +44,14 @@ pub(crate) fn cargo(root: &Path) -> Command {
         }
     }
     cargo
+}
+
+/// Where cargo builds, wherever that is.
+pub(crate) fn target_folder(root: &Path) -> Result<PathBuf> {
+    let metadata = read(cargo(root).args(["metadata", "--format-version=1", "--no-deps"]))?;
+    let metadata: Value = serde_json::from_str(&metadata).context("reading what cargo says of the workspace")?;
+    let folder = metadata["target_directory"].as_str().context("cargo tells no target folder")?;
+    Ok(PathBuf::from(folder))
 }
 
 /// The command as it would be typed.

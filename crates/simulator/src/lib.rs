@@ -83,6 +83,15 @@ pub fn simulated() -> Vec<Simulated> {
         .collect()
 }
 
+/// What a form means to the simulator: nested names, with numbers for the elements of lists, and texts. For tests that hold
+/// a client's encoding against it.
+///
+/// # Errors
+/// What a caller would be told: a name whose brackets do not pair, text that is not UTF-8, too many levels or parameters.
+pub fn decode_form(text: &str) -> Result<serde_json::Map<String, serde_json::Value>, String> {
+    form::decode(text).map_err(|refusal| refusal.message)
+}
+
 /// The calls of Stripe's that the simulator refuses by name, as `GET /v1/transfers`.
 pub fn unsimulated() -> &'static [&'static str] {
     &unsimulated::UNSIMULATED

@@ -125,6 +125,24 @@ pub(crate) fn open(keyring: &Keyring, binding: Binding<'_>, key_id: &str, sealed
     std::str::from_utf8(plain).map(Secret::from).map_err(|_| corrupt())
 }
 
+/// Seals a text, lets `alter` change what would be stored, and opens it: for what must hold of any bytes, without a database.
+///
+/// # Errors
+/// `secret_too_large`, `secret_corrupt`.
+#[doc(hidden)]
+pub fn sealed_altered_opened(
+    keyring: &Keyring,
+    secret: &Secret,
+    randomness: &dyn Randomness,
+    alter: impl FnOnce(&mut Vec<u8>),
+) -> Result<Secret> {
+    let id = SecretId::from_text("sec_altered");
+    let binding = Binding { tenant: TenantId(1), secret: &id, purpose: Purpose::ApiKey.as_str(), owner: "con_altered" };
+    let mut sealed = seal(keyring, binding, secret, randomness)?;
+    alter(&mut sealed.bytes);
+    open(keyring, binding, &sealed.key_id, &sealed.bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

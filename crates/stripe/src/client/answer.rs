@@ -88,7 +88,10 @@ impl AnswerNotes {
 }
 
 /// Stripe's error object, or OAuth's `{"error": "name", "error_description": "…"}`.
-pub(super) fn read_api_error(status: u16, body: &str, notes: &AnswerNotes) -> Result<ApiError, UnreadableReason> {
+///
+/// # Errors
+/// If it is not JSON, or neither of the two.
+pub fn read_api_error(status: u16, body: &str, notes: &AnswerNotes) -> Result<ApiError, UnreadableReason> {
     let body: Value = serde_json::from_str(body).map_err(|_| UnreadableReason::NotJson)?;
     let text = |value: &Value, name: &str| value.get(name)?.as_str().map(str::to_owned);
     let known = ApiError {

@@ -7,14 +7,13 @@
 mod answer;
 mod fault;
 
-pub use answer::{AnswerNotes, Response};
+pub use answer::{AnswerNotes, Response, read_api_error};
 
 use crate::{
     error::{CallError, UnreadableReason, Unsendable},
     request::{Base, Credentials, Method, Request},
     version::PINNED_VERSION,
 };
-use answer::read_api_error;
 use bytes::BytesMut;
 use fault::network_fault;
 use http::{HeaderMap, HeaderValue, header};
