@@ -239,10 +239,12 @@ impl<'a> Batch<'a> {
             });
         }
         let Some((version, body)) = state else { return };
-        let is_contested = version.contested && newly_contested;
-        if is_contested {
+        // What stays contested and was seen again later needs a still later look: the one that was asked for may begin
+        // before this end, say the same, and leave it contested for ever (test `what_stays_contested_is_read_later`).
+        let stays = before.is_some_and(|(it, _)| it.contested && it.seen.end < version.seen.end);
+        if version.contested && (newly_contested || stays) {
             self.contested.push((object.kind, object.id, version.seen.end));
-            self.outcome.contested += 1;
+            self.outcome.contested += u64::from(newly_contested);
         }
         self.count(object.kind, before.map(|it| it.0), version);
 

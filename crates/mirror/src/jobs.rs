@@ -111,6 +111,11 @@ async fn request_all(mirror: Mirror) -> Result<(), JobError> {
     for connection in connections.into_iter().filter(|it| it.state == ConnectionState::Active) {
         let mut tx = mirror.base().store.begin(connection.tenant).await?;
         sync::request(&mut tx, mirror.base(), &connection.id, SyncKind::Incremental, "schedule").await?;
+        // A job that found no usable connection gave up; what it was to read still waits.
+        store::rereads::adopt(&mut tx, connection.tenant, &connection.account_id, &connection.id).await?;
+        if let Some(due) = store::rereads::next_due(&mut tx, connection.tenant, &connection.id).await? {
+            enqueue_reread(&mut tx, mirror.base(), &connection.id, due).await?;
+        }
         tx.commit().await?;
     }
     Ok(())

@@ -14,6 +14,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use stripe::{ErrorClass, Head, ObjectKind, Params, Request};
 use vault::{ConnectionId, ConnectionState, Linked};
 
+/// How long objects wait after the key was refused; by then that is known of the connection.
+const KEY_WAIT: Duration = Duration::from_secs(30);
 /// Objects taken from the queue at once.
 const BATCH: u32 = 50;
 /// Of these, read at once.
@@ -80,7 +82,7 @@ pub(crate) async fn run(mirror: Mirror, job: JobRun, connection: ConnectionId) -
         let linked = mirror.vault().linked(&connection).await.map_err(|error| JobError::Retry(error.to_string()))?;
         let usable = linked.filter(|linked| linked.connection.state == ConnectionState::Active);
         let Some(linked) = usable else {
-            // What is missed meanwhile is found by the full listing that follows a new key.
+            // What waits stays: the schedule asks again once a connection of the account works.
             return Err(JobError::GiveUp(format!("the connection {connection} is not usable")));
         };
         read_batch(&mirror, &job, &linked, due).await?;
@@ -120,6 +122,8 @@ async fn read_batch(mirror: &Mirror, job: &JobRun, linked: &Arc<Linked>, due: Ve
                 learned.push(Learned::gone(waiting, began, base.now()));
             }
             Some(Err(GatewayError::Paused { until })) => paused = Some(until),
+            // The key's fault, not the object's: it is read with the next key.
+            Some(Err(error)) if is_of_key(&error) => paused = Some(base.now() + KEY_WAIT),
             Some(Err(error)) => {
                 let advice = error.retry_advice();
                 let give_up = advice == gateway::RetryLater::Never || waiting.tries + 1 >= MOST_TRIES;
@@ -141,6 +145,11 @@ async fn read_batch(mirror: &Mirror, job: &JobRun, linked: &Arc<Linked>, due: Ve
         Some(at) => Err(JobError::Later { reason: "calls to Stripe are paused".to_owned(), at }),
         None => Ok(()),
     }
+}
+
+/// Whether it was the key that Stripe did not accept.
+fn is_of_key(error: &GatewayError) -> bool {
+    matches!(error, GatewayError::KeyRefused(_)) || error.class() == Some(ErrorClass::Authentication)
 }
 
 /// What a read told of one object.

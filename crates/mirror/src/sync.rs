@@ -5,7 +5,7 @@ use crate::{
     Mirror, MirrorError, backfill, incremental, jobs,
     range::Range,
     store::{
-        known,
+        known, rereads,
         streams::{self, Covered, Stream},
         syncs::{self, Figures, PartUpdate, RangeUpdate, SyncJob},
     },
@@ -115,6 +115,9 @@ pub fn oldest_second(kind: ObjectKind, lookback_days: Option<u32>, ceiling: Time
         | ObjectKind::Payout => Some(ceiling.seconds() - i64::from(days) * 86_400),
     }
 }
+
+/// Kinds whose objects can be deleted at Stripe; those of the others stay for ever.
+const MAY_VANISH: [ObjectKind; 4] = [ObjectKind::Customer, ObjectKind::Product, ObjectKind::Price, ObjectKind::Invoice];
 
 /// Why a run of a sync stops before its end.
 #[derive(Debug, thiserror::Error)]
@@ -309,7 +312,7 @@ async fn run_one(run: &SyncRun, current: &SyncJob) -> Result<(), SyncError> {
     // Events are found before old objects are read: they are what people wait for.
     incremental::sweep(run).await?;
     backfill::run(run).await?;
-    finish(run).await
+    finish(run, is_full).await
 }
 
 /// Marks the sync as running, under a ceiling that stays, with a part for each kind that is to be listed.
@@ -358,7 +361,9 @@ async fn begin(run: &SyncRun, is_full: bool, anchor: Option<Stream>) -> Result<(
 }
 
 /// Ends the sync and tells whoever wants to know. What was hindered is told with it, and not counted as complete.
-async fn finish(run: &SyncRun) -> Result<(), SyncError> {
+///
+/// What a whole listing did not show is read again: it may have gone while nobody listened.
+async fn finish(run: &SyncRun, is_full: bool) -> Result<(), SyncError> {
     let (tenant, connection) = (run.connection().tenant, &run.connection().id);
     let now = run.base().now();
     let mut tx = run.begin().await?;
@@ -368,6 +373,19 @@ async fn finish(run: &SyncRun) -> Result<(), SyncError> {
         .filter(|part| part.state != PartState::Complete.as_str())
         .map(|part| part.object_type.as_str())
         .collect();
+    let mut unlisted = 0;
+    for kind in MAY_VANISH.into_iter().filter(|_| is_full) {
+        let name = kind.object_name();
+        let complete = PartState::Complete.as_str();
+        let Some(part) = parts.iter().find(|part| part.object_type == name && part.state == complete) else { continue };
+        let from = part.from_second.map(Time::from_seconds);
+        let missing =
+            rereads::Unlisted { account: &run.connection().account_id, kind: name, from, ceiling: run.ceiling };
+        unlisted += rereads::add_unlisted(&mut tx, tenant, connection, missing, now).await?;
+    }
+    if unlisted > 0 {
+        jobs::enqueue_reread(&mut tx, run.base(), connection, now).await?;
+    }
     syncs::end(&mut tx, tenant, &run.sync, None, now).await?;
     let payload = serde_json::json!({
         "sync_id": run.sync, "objects": parts.iter().map(|part| part.objects).sum::<i64>(), "incomplete": hindered,

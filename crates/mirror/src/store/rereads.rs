@@ -73,6 +73,66 @@ pub(crate) async fn due(
     .await
 }
 
+/// Most objects of a kind that one listing asks for again; the next listing goes on.
+const MOST_UNLISTED: i64 = 5_000;
+
+/// What a listing that began at `ceiling` should have shown and did not.
+pub(crate) struct Unlisted<'a> {
+    pub(crate) account: &'a str,
+    pub(crate) kind: &'a str,
+    /// The oldest creation time that was listed; none for everything.
+    pub(crate) from: Option<Time>,
+    pub(crate) ceiling: Time,
+}
+
+/// Asks for the objects to be read again that a whole listing did not show: they may be gone without an event that we
+/// know, in a time when nobody listened.
+pub(crate) async fn add_unlisted(
+    tx: &mut Tx,
+    tenant: TenantId,
+    connection: &ConnectionId,
+    unlisted: Unlisted<'_>,
+    now: Time,
+) -> store::Result<u64> {
+    q(sql!(
+        "INSERT INTO mirror_rereads (tenant_id, account_id, object_type, id, connection_id, reason, state, due_at, tries)
+         SELECT tenant_id, account_id, object_type, id, CAST($4 AS TEXT), 'unlisted', 'waiting', CAST($7 AS BIGINT), 0
+         FROM mirror_objects
+         WHERE tenant_id = $1 AND account_id = $2 AND object_type = $3 AND NOT deleted AND seen_end < $5
+           AND created_at IS NOT NULL AND created_at >= $6
+         ORDER BY id LIMIT $8
+         ON CONFLICT (tenant_id, account_id, object_type, id) DO NOTHING"
+    ))
+    .bind(tenant)
+    .bind(unlisted.account)
+    .bind(unlisted.kind)
+    .bind(connection.as_str())
+    .bind(unlisted.ceiling)
+    .bind(unlisted.from.map_or(i64::MIN, Time::micros))
+    .bind(now)
+    .bind(MOST_UNLISTED)
+    .execute(tx)
+    .await
+}
+
+/// Hands what waits in an account to the connection that works: another one may have asked for it, and ended.
+pub(crate) async fn adopt(
+    tx: &mut Tx,
+    tenant: TenantId,
+    account: &str,
+    connection: &ConnectionId,
+) -> store::Result<u64> {
+    q(sql!(
+        "UPDATE mirror_rereads SET connection_id = $3
+         WHERE tenant_id = $1 AND account_id = $2 AND connection_id <> $3 AND state = 'waiting'"
+    ))
+    .bind(tenant)
+    .bind(account)
+    .bind(connection.as_str())
+    .execute(tx)
+    .await
+}
+
 /// When the next one is due.
 pub(crate) async fn next_due(tx: &mut Tx, tenant: TenantId, connection: &ConnectionId) -> store::Result<Option<Time>> {
     let due: Option<i64> = q(sql!(

@@ -12,6 +12,7 @@ testkit::on_both_engines!(
     a_batch_is_absorbed_once,
     any_order_and_any_batches_end_in_the_same_rows,
     what_cannot_be_ordered_is_read_again,
+    what_stays_contested_is_read_later,
     what_is_gone_is_marked_and_kept,
     accounts_and_tenants_do_not_mix,
     odd_texts_are_kept_as_they_came,
@@ -173,6 +174,25 @@ async fn what_cannot_be_ordered_is_read_again(stage: Stage) {
     let read = Observation { seen: answer, source: Source::Get, ..event(r#"{"status":"succeeded"}"#) };
     door.absorb(&[read]).await;
     assert_eq!(door.counts().await, ((1, 0, 0), (1, 0, 0)));
+}
+
+async fn what_stays_contested_is_read_later(stage: Stage) {
+    let door = Door::new(stage.clone());
+    let second = Interval::of_event(stage.now());
+    let event = |body| Observation { seen: second, source: Source::Event, ..seen("charge", "ch_1", body, 0, 0) };
+    let (one, other) = (r#"{"status":"pending"}"#, r#"{"status":"succeeded"}"#);
+    door.absorb(&[event(one)]).await;
+    door.absorb(&[event(other)]).await;
+    let shown = door.rows("acct_1").await[0].contains("succeeded");
+    // A slow page of a list, asked for within that second, says the same as is shown: nobody knows more than before.
+    let slow = Interval { begin: second.begin, end: second.end + std::time::Duration::from_secs(5) };
+    let page = Observation { seen: slow, ..event(if shown { other } else { one }) };
+    door.absorb(&[page]).await;
+    assert_eq!(door.counts().await.0, (1, 0, 1), "it is still contested");
+    let mut tx = stage.store.read(TENANT).await.unwrap();
+    let due: i64 =
+        q(sql!("SELECT due_at FROM mirror_rereads WHERE tenant_id = $1")).bind(TENANT).scalar(&mut tx).await.unwrap();
+    assert!(due > slow.end.micros(), "a look that begins before that end could not settle it");
 }
 
 async fn what_is_gone_is_marked_and_kept(stage: Stage) {

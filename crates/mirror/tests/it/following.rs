@@ -6,11 +6,14 @@ use mirror::SyncKind;
 use simulator::Business;
 use stripe::{Params, Request};
 use testkit::{Call, Stage, wait_for};
+use vault::ConnectionState;
 
 testkit::on_both_engines!(
     a_lost_webhook_is_found_in_the_event_list,
     an_idle_account_costs_one_call,
     a_contested_object_is_read_again,
+    what_waits_is_read_once_a_key_works_again,
+    what_went_while_nobody_listened_is_found_gone,
     an_old_shape_is_fetched_again,
     a_projection_is_rebuilt_to_the_same_rows,
     a_disconnected_account_can_be_erased,
@@ -83,6 +86,60 @@ async fn a_contested_object_is_read_again(stage: Stage) {
     })
     .await;
     assert_eq!(world.body("customer", &id).await.unwrap()["name"], "Second");
+    assert_eq!(world.mirror.summary(TENANT).await.unwrap().rereads_waiting, 0);
+}
+
+/// The job gives up while the key is refused; what it was to read must not be forgotten.
+async fn what_waits_is_read_once_a_key_works_again(stage: Stage) {
+    let (world, _working) = synced(stage).await;
+    let id = world.at_stripe(customer("First")).await["id"].as_str().unwrap().to_owned();
+    world.at_stripe(Request::post(format!("/v1/customers/{id}"), Params::none().with("name", "Second"))).await;
+    world.sync(SyncKind::Incremental).await;
+    let set = async |state: ConnectionState| {
+        let mut tx = world.stage.store.begin(TENANT).await.unwrap();
+        world.vault.set_state(&mut tx, &world.connection.id, state).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    set(ConnectionState::KeyRefused { reason: "revoked".to_owned() }).await;
+    world.process().await;
+    world.pass(60);
+    wait_for("the job to give up", async || {
+        let mut tx = world.stage.store.read_system().await.unwrap();
+        (platform::job::counts(&mut tx).await.unwrap().dead > 0).then_some(())
+    })
+    .await;
+    assert_eq!(world.mirror.summary(TENANT).await.unwrap().rereads_waiting, 1);
+
+    set(ConnectionState::Active).await;
+    let mut tx = world.stage.store.begin_system().await.unwrap();
+    let job = platform::NewJob::new("mirror.sync_all", None, &serde_json::json!({}), world.stage.now());
+    platform::job::enqueue(&mut tx, &world.base, job).await.unwrap();
+    tx.commit().await.unwrap();
+    wait_for("the object to be read again", async || {
+        world.pass(1);
+        (world.mirror.summary(TENANT).await.unwrap().rereads_waiting == 0).then_some(())
+    })
+    .await;
+    assert_eq!(world.body("customer", &id).await.unwrap()["name"], "Second");
+}
+
+/// Stripe keeps events for 30 days: of what was deleted before that only a listing tells, by not showing it.
+async fn what_went_while_nobody_listened_is_found_gone(stage: Stage) {
+    let (world, _working) = synced(stage).await;
+    let stays = world.at_stripe(customer("Stays")).await["id"].as_str().unwrap().to_owned();
+    let goes = world.at_stripe(customer("Goes")).await["id"].as_str().unwrap().to_owned();
+    world.sync(SyncKind::Incremental).await;
+    world.process().await;
+    world.at_stripe(Request::delete(format!("/v1/customers/{goes}"))).await;
+    world.pass(40 * 86_400);
+    world.stripe.simulator.advance(std::time::Duration::ZERO).unwrap();
+    world.sync(SyncKind::Incremental).await;
+    wait_for("the deleted customer to be found gone", async || {
+        world.pass(1);
+        world.mirrored("customer").await[&goes].then_some(())
+    })
+    .await;
+    assert!(!world.mirrored("customer").await[&stays]);
     assert_eq!(world.mirror.summary(TENANT).await.unwrap().rereads_waiting, 0);
 }
 

@@ -179,7 +179,8 @@ fn create(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
     work.emit("invoiceitem.created", &item);
     if let Some(draft) = draft {
         take(work, &id, text_of(&draft, "id"))?;
-        invoice::recompute(work, text_of(&draft, "id"))?;
+        let change = invoice::recompute(work, text_of(&draft, "id"))?;
+        work.emit_updated("invoice.updated", &change);
     }
     work.text(Kind::InvoiceItem, &id, None)
 }
@@ -262,7 +263,8 @@ fn update(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
         }
         line["subtotal"] = change.after["amount"].clone();
         work.save(Kind::InvoiceLine, &line);
-        invoice::recompute(work, &invoice)?;
+        let change = invoice::recompute(work, &invoice)?;
+        work.emit_updated("invoice.updated", &change);
     }
     Ok(change.text)
 }
@@ -276,7 +278,8 @@ fn remove(work: &mut Work<'_>, call: &Call) -> Result<Arc<str>, Refusal> {
         if let Some(line) = line_of(work, &invoice, &call.id) {
             work.remove(Kind::InvoiceLine, text_of(&line, "id"), None);
         }
-        invoice::recompute(work, &invoice)?;
+        let change = invoice::recompute(work, &invoice)?;
+        work.emit_updated("invoice.updated", &change);
     }
     work.emit("invoiceitem.deleted", &text);
     Ok(json_text!({ "id": call.id, "object": "invoiceitem", "deleted": true }).into())

@@ -235,3 +235,23 @@ async fn an_invoice_can_be_sent_voided_given_up_and_paid_by_hand() {
     assert_eq!(stage.get(&format!("/v1/invoices/{id}")).await.ok()["total"], 0);
     assert_eq!(stage.delete(&format!("/v1/invoices/{id}")).await.ok()["deleted"], true);
 }
+
+#[tokio::test]
+async fn a_draft_tells_of_every_change_of_its_items() {
+    let stage = Stage::new().await;
+    let payer = stage.payer().await;
+    let draft = stage.make("/v1/invoices", &format!("customer={payer}&currency=usd&auto_advance=false")).await;
+    let form = format!("customer={payer}&invoice={draft}&amount=700&currency=usd");
+    let item = stage.make("/v1/invoiceitems", &form).await;
+    stage.post(&format!("/v1/invoiceitems/{item}"), "amount=900").await.ok();
+    stage.delete(&format!("/v1/invoiceitems/{item}")).await.ok();
+    let list = stage.get("/v1/events?type=invoice.updated").await.ok();
+    let told: Vec<i64> = list["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .rev()
+        .map(|it| it["data"]["object"]["total"].as_i64().unwrap())
+        .collect();
+    assert_eq!(told, [700, 900, 0], "the invoice as it was after each change");
+}
