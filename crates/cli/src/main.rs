@@ -50,6 +50,8 @@ enum Command {
     /// The configuration: show it, check it.
     #[command(subcommand)]
     Config(commands::config::Config),
+    /// Prove that nothing is lost and nothing done twice, by random workloads with every fault.
+    Prove(commands::prove::Prove),
     /// Measure this machine.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -85,6 +87,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Inbox(command) => command.run(&settings).await,
         Command::Key(command) => command.run(&settings).await,
         Command::Config(command) => command.run(&settings).await,
+        Command::Prove(command) => command.run(&settings).await,
         Command::Bench(command) => command.run(&settings).await,
     }
 }

@@ -359,7 +359,12 @@ async fn start(
 ) -> Result<Running, DrillError> {
     let watch = Stopwatch::start();
     loop {
-        let options = PartsOptions { clock: clock.shared(), randomness: randomness.clone(), limits: limits.cloned() };
+        let options = PartsOptions {
+            clock: clock.shared(),
+            randomness: randomness.clone(),
+            limits: limits.cloned(),
+            ..PartsOptions::default()
+        };
         match server::start(config, options).await {
             Err(error)
                 if matches!(error.code(), "folder_in_use" | "port_in_use")

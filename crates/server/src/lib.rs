@@ -12,5 +12,5 @@ pub mod router;
 pub mod running;
 
 pub use error::StartError;
-pub use parts::{Parts, PartsOptions};
+pub use parts::{CallOptions, Parts, PartsOptions};
 pub use running::{Running, start};

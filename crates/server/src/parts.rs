@@ -1,7 +1,7 @@
 //! Puts the slices together: who is handed whom. The arrows of ARCHITECTURE.md, in code.
 
 use crate::StartError;
-use gateway::{Gateway, GatewayOptions};
+use gateway::{Gateway, GatewayOptions, ReplyHandler};
 use identity::{Bootstrap, Identity, IdentityOptions};
 use inbox::{Inbox, InboxOptions, source::Allowlist};
 use kit::{ExposeSecret, SharedClock, SharedRandomness, SystemClock, SystemRandomness};
@@ -20,6 +20,21 @@ pub struct PartsOptions {
     pub randomness: SharedRandomness,
     /// Client-side limits towards Stripe; `None` only against the simulator.
     pub limits: Option<gateway::LimitOptions>,
+    /// Time limits of calls, waits between their tries, and the breaker.
+    pub calls: CallOptions,
+    /// Who takes the answers to intents of further purposes. They are known before any job runs.
+    pub reply_handlers: Vec<Arc<dyn ReplyHandler>>,
+}
+
+/// How patient calls to Stripe are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CallOptions {
+    /// Time limits.
+    pub patience: gateway::Patience,
+    /// Waits between tries.
+    pub retries: gateway::RetryOptions,
+    /// When calls of an account stop for a while.
+    pub breaker: gateway::BreakerOptions,
 }
 
 impl Default for PartsOptions {
@@ -28,6 +43,8 @@ impl Default for PartsOptions {
             clock: SystemClock::shared(),
             randomness: SystemRandomness::shared(),
             limits: Some(gateway::LimitOptions::default()),
+            calls: CallOptions::default(),
+            reply_handlers: Vec::new(),
         }
     }
 }
@@ -88,7 +105,12 @@ impl Parts {
         let mut gateway_options = GatewayOptions::at(&config.stripe_api_base);
         gateway_options.public_url.clone_from(&config.public_url);
         gateway_options.limits = options.limits;
+        let CallOptions { patience, retries, breaker } = options.calls;
+        (gateway_options.patience, gateway_options.retries, gateway_options.breaker) = (patience, retries, breaker);
         let gateway = Gateway::new(base.clone(), vault.clone(), gateway_options)?;
+        for handler in options.reply_handlers {
+            gateway.handle_replies(handler);
+        }
         let allowlist =
             Allowlist::parse(&config.webhook_allowlist).map_err(|bad| StartError::Config(bad.to_string()))?;
         let inbox_options = InboxOptions {

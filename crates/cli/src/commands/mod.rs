@@ -5,6 +5,7 @@ pub(crate) mod demo;
 pub(crate) mod inbox;
 pub(crate) mod key;
 pub(crate) mod migrate;
+pub(crate) mod prove;
 pub(crate) mod serve;
 pub(crate) mod sim;
 pub(crate) mod sync;

@@ -146,7 +146,12 @@ impl World {
 
     /// What a node is started with beside its configuration.
     pub(crate) fn options(&self) -> PartsOptions {
-        PartsOptions { clock: self.clock.clone(), randomness: self.randomness.clone(), limits: self.limits.clone() }
+        PartsOptions {
+            clock: self.clock.clone(),
+            randomness: self.randomness.clone(),
+            limits: self.limits.clone(),
+            ..PartsOptions::default()
+        }
     }
 
     /// Starts the node; where one stopped a moment ago, as soon as its folder is free.
