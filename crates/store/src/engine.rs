@@ -231,7 +231,10 @@ async fn open_postgres(options: &StoreOptions) -> Result<Pools> {
         .test_before_acquire(false)
         .after_connect(|connection, _| {
             Box::pin(async move {
-                connection.execute(AssertSqlSafe(format!("SET ROLE {PROGRAM_ROLE}"))).await?;
+                // A plan made while a table was small must not serve it when it is large: plans are kept for as long as
+                // a connection lives, and planning costs little against the rows that a bulk statement carries.
+                let settings = format!("SET ROLE {PROGRAM_ROLE}; SET plan_cache_mode = force_custom_plan");
+                connection.execute(AssertSqlSafe(settings)).await?;
                 Ok(())
             })
         })

@@ -71,7 +71,8 @@ pub(crate) async fn list(
 ) -> Result<Vec<EventSummary>> {
     let end = Key { received_at: i64::MAX, connection_id: String::new(), event_id: String::new() };
     let after = after.unwrap_or(&end);
-    // Events in trouble are few and have an index of their own, whose predicate must stand as a literal.
+    // Events in trouble and those that wait are few and have indexes of their own, whose
+    // predicates must stand as literals; `+ 0` keeps the order from choosing another.
     let statement = match filter.state {
         Some(State::Failed | State::Dead) => sql!(
             "SELECT connection_id, event_id, account_id, event_type, api_version, event_created, received_at, object_type,
@@ -83,7 +84,16 @@ pub(crate) async fn list(
                AND (CAST($7 AS TEXT) IS NULL OR connection_id = $7) AND (CAST($8 AS TEXT) IS NULL OR object_id = $8)
              ORDER BY received_at DESC, connection_id DESC, event_id DESC LIMIT $9"
         ),
-        Some(State::Ready | State::Processed) | None => sql!(
+        Some(State::Ready) => sql!(
+            "SELECT connection_id, event_id, account_id, event_type, api_version, event_created, received_at, object_type,
+                    object_id, thin, source, state, retry_count, next_try_at, last_error, processed_at
+             FROM inbox_events
+             WHERE tenant_id = $1 AND next_try_at IS NOT NULL AND state = $5 AND (received_at, connection_id, event_id) < ($2, $3, $4)
+               AND (CAST($6 AS TEXT) IS NULL OR event_type LIKE $6 ESCAPE '!')
+               AND (CAST($7 AS TEXT) IS NULL OR connection_id = $7) AND (CAST($8 AS TEXT) IS NULL OR object_id = $8)
+             ORDER BY received_at + 0 DESC, connection_id DESC, event_id DESC LIMIT $9"
+        ),
+        Some(State::Processed) | None => sql!(
             "SELECT connection_id, event_id, account_id, event_type, api_version, event_created, received_at, object_type,
                     object_id, thin, source, state, retry_count, next_try_at, last_error, processed_at
              FROM inbox_events

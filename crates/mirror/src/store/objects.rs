@@ -60,9 +60,14 @@ pub(crate) async fn find(
     q(sql!(
         "SELECT m.object_type, m.id, m.seen_begin, m.seen_end, m.deleted, m.contested, m.stub,
                 CASE WHEN r.newest < m.seen_begin AND NOT m.stub THEN NULL ELSE m.body END AS body
-         FROM " pg "json_to_recordset($3::json) AS r(kind text, id text, newest bigint) JOIN"
-                lite "(SELECT value->>'kind' AS kind, value->>'id' AS id, value->>'newest' AS newest FROM jsonb_each($3)) AS r CROSS JOIN"
-         " mirror_objects m ON m.tenant_id = $1 AND m.account_id = $2 AND m.object_type = r.kind AND m.id = r.id"
+         FROM "
+        // Each object is looked up by itself: as long as PostgreSQL knows little of the table it would walk the account.
+        pg "json_to_recordset($3::json) AS r(kind text, id text, newest bigint) CROSS JOIN LATERAL (
+                SELECT * FROM mirror_objects o
+                WHERE o.tenant_id = $1 AND o.account_id = $2 AND o.object_type = r.kind AND o.id = r.id OFFSET 0) m"
+        lite "(SELECT value->>'kind' AS kind, value->>'id' AS id, value->>'newest' AS newest FROM jsonb_each($3)) AS r
+              CROSS JOIN mirror_objects m
+                ON m.tenant_id = $1 AND m.account_id = $2 AND m.object_type = r.kind AND m.id = r.id"
     ))
     .bind(tenant)
     .bind(account)
