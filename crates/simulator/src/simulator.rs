@@ -477,7 +477,7 @@ impl Simulator {
         let now = self.now();
         let mut work = Work {
             book: &mut book,
-            ids: &self.inner.ids,
+            ids: self.inner.ids.at(now),
             now,
             present: now,
             clock: None,

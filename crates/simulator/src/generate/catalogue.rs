@@ -82,7 +82,7 @@ impl Catalogue {
 }
 
 fn make_product(maker: &mut Maker<'_>, created: i64, word: &'static str, name: &str) -> String {
-    let id = maker.ids.new_id("prod_");
+    let id = maker.ids.at(created).new_id("prod_");
     let metadata = Pairs(vec![("plan", word.to_owned())]);
     let new =
         NewProduct { id: &id, livemode: maker.book.livemode, created, name, description: None, metadata: &metadata };
@@ -99,7 +99,7 @@ fn make_price(
     interval: Option<&'static str>,
     amount: i64,
 ) -> PlanPrice {
-    let id = maker.ids.new_id("price_");
+    let id = maker.ids.at(created).new_id("price_");
     let lookup_key = format!("{word}_{currency}_{}", interval.unwrap_or("once"));
     let decimal = amount.to_string();
     let metadata = Pairs(vec![("plan", word.to_owned())]);

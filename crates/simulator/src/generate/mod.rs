@@ -131,7 +131,7 @@ impl Maker<'_> {
         if at < self.now - EVENTS_SECONDS {
             return;
         }
-        let id = self.ids.new_id("evt_");
+        let id = self.ids.at(at).new_id("evt_");
         let text = event::text(&NewEvent {
             id: &id,
             livemode: self.book.livemode,

@@ -64,7 +64,7 @@ pub(super) fn single(maker: &mut Maker<'_>, person: &Person) {
             .0
             .push(("campaign", (*maker.pick(&["spring-sale", "newsletter", "partner", "black-friday"])).to_owned()));
     }
-    let intent = maker.ids.new_id("pi_");
+    let intent = maker.ids.at(at).new_id("pi_");
     let amount = amounts[currency] * count;
     let payment = Payment { person, at, amount, intent: &intent, description: pack, metadata: &metadata };
     let paid = if maker.chance(40) { None } else { Some(succeed(maker, &payment)) };
@@ -142,7 +142,7 @@ fn new_charge<'a>(maker: &Maker<'_>, payment: &'a Payment<'a>, id: &'a str) -> N
 /// A declined charge; answers its id.
 pub(super) fn fail(maker: &mut Maker<'_>, payment: &Payment<'_>) -> String {
     maker.charges_left = maker.charges_left.saturating_sub(1);
-    let id = maker.ids.new_id("ch_");
+    let id = maker.ids.at(payment.at).new_id("ch_");
     let failure = *maker.pick(&FAILURES);
     maker.book.totals.presented(payment.person.currency).failed += 1;
     let text = charge::text(&NewCharge { failure: Some(failure), ..new_charge(maker, payment, &id) });
@@ -154,7 +154,7 @@ pub(super) fn fail(maker: &mut Maker<'_>, payment: &Payment<'_>) -> String {
 /// A charge that succeeds, with what becomes of it; answers its id.
 pub(super) fn succeed(maker: &mut Maker<'_>, payment: &Payment<'_>) -> String {
     maker.charges_left = maker.charges_left.saturating_sub(1);
-    let id = maker.ids.new_id("ch_");
+    let id = maker.ids.at(payment.at).new_id("ch_");
     let Some(terms) = money::terms(payment.person.currency) else { return id };
     let captured = Captured {
         charge: &id,
@@ -215,7 +215,7 @@ fn write_refunds(
 ) {
     let mut before = 0;
     for planned in refunds {
-        let id = maker.ids.new_id("re_");
+        let id = maker.ids.at(planned.at).new_id("re_");
         let returned = Returned {
             refund: &id,
             terms,
@@ -250,7 +250,7 @@ fn write_refunds(
 }
 
 fn write_dispute(maker: &mut Maker<'_>, payment: &Payment<'_>, charge: &str, terms: Terms, at: i64) {
-    let id = maker.ids.new_id("dp_");
+    let id = maker.ids.at(at).new_id("dp_");
     let currency = payment.person.currency;
     maker.book.totals.presented(currency).disputed += payment.amount;
     let funds = Funds { dispute: &id, amount: payment.amount, terms, created: at, reinstated: false };

@@ -92,7 +92,7 @@ impl Person {
         let letters = |text: &str| text.to_lowercase().replace('é', "e").replace('\'', "");
         let created = maker.growing(maker.start, maker.now);
         Person {
-            id: maker.ids.new_id("cus_"),
+            id: maker.ids.at(created).new_id("cus_"),
             method: maker.ids.new_id("pm_"),
             created: maker.seasonal(created, maker.start),
             name: format!("{first} {last}"),

@@ -62,7 +62,7 @@ pub(super) fn subscribe(maker: &mut Maker<'_>, person: &Person, catalogue: &Cata
     let plan = Plan {
         person,
         price,
-        id: maker.ids.new_id("sub_"),
+        id: maker.ids.at(created).new_id("sub_"),
         item: maker.ids.new_id("si_"),
         quantity: if tier == 0 { 1 } else { 1 + i64::try_from(maker.ids.below(5)).unwrap_or(0) },
         created,
@@ -165,7 +165,7 @@ fn text(maker: &Maker<'_>, plan: &Plan<'_>, state: &State<'_>) -> String {
 
 /// The invoice of a period that begins at `at`, with its payment; answers its id and how it ended.
 fn bill(maker: &mut Maker<'_>, plan: &Plan<'_>, at: i64, sequence: i64) -> (String, Outcome) {
-    let (id, line_id, intent) = (maker.ids.new_id("in_"), maker.ids.new_id("il_"), maker.ids.new_id("pi_"));
+    let (id, line_id, intent) = (maker.ids.at(at).new_id("in_"), maker.ids.new_id("il_"), maker.ids.new_id("pi_"));
     let total = plan.price.amount * plan.quantity;
     let (attempts, outcome, latest_charge, last_at) = try_to_pay(maker, plan, at, total, &intent);
     let paid_at = (outcome == Outcome::Paid).then_some(last_at);
@@ -259,7 +259,7 @@ fn bill(maker: &mut Maker<'_>, plan: &Plan<'_>, at: i64, sequence: i64) -> (Stri
         }
     }
     maker.book.put(Kind::InvoiceLine, line, at);
-    let payment_id = maker.ids.new_id("inpay_");
+    let payment_id = maker.ids.at(at).new_id("inpay_");
     let payment = invoice_payment::text(&NewPayment {
         id: &payment_id,
         livemode: maker.book.livemode,

@@ -75,7 +75,7 @@ pub(crate) struct Posting<'a> {
 
 /// Books a move of money and returns the id of its balance transaction, and its text.
 pub(crate) fn post(book: &mut Book, ids: &Ids, now: i64, posting: &Posting<'_>) -> (String, std::sync::Arc<str>) {
-    let id = ids.new_id("txn_");
+    let id = ids.at(posting.created).new_id("txn_");
     let net = posting.amount_minor - posting.fee_minor;
     let (kind, category) = match posting.movement {
         Movement::Charge => ("charge", "charge"),

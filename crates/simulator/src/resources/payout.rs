@@ -121,7 +121,7 @@ pub(crate) fn sweep(book: &mut Book, ids: &Ids, at: i64, now: i64) -> Vec<Arc<st
         for key in &ready {
             unpaid.remove(key);
         }
-        let id = ids.new_id("po_");
+        let id = ids.at(at).new_id("po_");
         let arrives = arrival(at);
         let posting = Posting {
             movement: Movement::Payout,
