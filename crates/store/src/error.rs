@@ -82,6 +82,10 @@ impl StoreError {
         StoreError::new(ErrorKind::MissingRow, at)
     }
 
+    pub(crate) fn no_row_statement(at: &str) -> StoreError {
+        StoreError::new(ErrorKind::Internal, format!("{at}: no statement for one row of that many columns"))
+    }
+
     pub(crate) fn too_many_rows(at: &str, changed: u64) -> StoreError {
         StoreError::new(ErrorKind::TooManyRows(changed), at)
     }

@@ -4,8 +4,10 @@
 //! statement. Every query runs in a transaction that knows whose rows it may see: a [`TenantTx`] sees one tenant's,
 //! a [`SystemTx`] only the queues that serve all tenants. PostgreSQL's row-level security checks both again.
 //!
-//! Read in this order: [`sql`](mod@sql), [`query`], [`tx`], [`engine`], [`migrate`], [`grouped`], [`journal`], [`wake`], [`error`].
+//! Read in this order: [`sql`](mod@sql), [`query`], [`bulk`], [`tx`], [`engine`], [`migrate`], [`grouped`], [`journal`], [`wake`],
+//! [`error`].
 
+pub mod bulk;
 pub mod engine;
 pub mod error;
 pub mod grouped;
@@ -17,6 +19,7 @@ pub mod throwaway;
 pub mod tx;
 pub mod wake;
 
+pub use bulk::write_rows;
 pub use engine::{Engine, Store, StoreOptions};
 pub use error::{ErrorKind, StoreError};
 pub use grouped::{Grouped, GroupedWrite};

@@ -2,7 +2,7 @@
 
 use crate::{Result, Sql, StoreError, Tx, tx::Connection};
 use serde::Serialize;
-use sqlx::{postgres::PgRow, sqlite::SqliteRow};
+use sqlx::{AssertSqlSafe, postgres::PgRow, sqlite::SqliteRow};
 
 /// A bindable value. `None` keeps its type, because PostgreSQL wants one.
 #[derive(Clone, Debug)]
@@ -94,6 +94,23 @@ impl Query {
     pub fn bind(mut self, value: impl Into<Value>) -> Query {
         self.values.push(value.into());
         self
+    }
+
+    pub(crate) fn of(sql: Sql, values: Vec<Value>) -> Query {
+        Query { sql, values }
+    }
+
+    /// Runs another text than the statement's own on SQLite. It must be made of the statement's and of nothing else.
+    pub(crate) async fn execute_sqlite(self, tx: &mut Tx, text: &str) -> Result<u64> {
+        let at = self.sql.at;
+        match tx.connection() {
+            Connection::Sqlite(connection) => {
+                let query = sqlx::query(AssertSqlSafe(text.to_owned()));
+                bound!(query, self.values).execute(&mut **connection).await.map(|done| done.rows_affected())
+            }
+            Connection::Postgres(_) => return Err(StoreError::no_row_statement(at)),
+        }
+        .map_err(|error| StoreError::from_sqlx(error, at))
     }
 
     /// Runs a statement that returns no rows; answers how many rows it changed.

@@ -9,7 +9,7 @@ use crate::{
 use kit::{Currency, TenantId};
 use serde::Serialize;
 use std::borrow::Cow;
-use store::{Tx, json_rows, q, sql};
+use store::{Tx, Value, json_rows, q, sql};
 
 #[derive(Serialize)]
 struct FactRow<'a> {
@@ -54,28 +54,40 @@ pub(crate) async fn write_facts(tx: &mut Tx, tenant: TenantId, account: &str, fa
         return Ok(());
     }
     let rows: Vec<FactRow<'_>> = facts.iter().map(FactRow::of).collect();
-    q(sql!(
+    let bound = rows.iter().map(|row| {
+        [
+            Value::from(tenant),
+            account.into(),
+            row.key.into(),
+            row.id.into(),
+            row.kind.into(),
+            row.object.into(),
+            row.charge.map(str::to_owned).into(),
+            row.at.into(),
+            row.day.into(),
+            row.currency.into(),
+            row.amount.into(),
+            row.booked.map(str::to_owned).into(),
+            row.customer.map(str::to_owned).into(),
+            row.automatic.into(),
+            row.metadata.as_deref().map(str::to_owned).into(),
+        ]
+    });
+    let whole = || Ok(vec![tenant.into(), account.into(), json_rows(&rows)?.into()]);
+    let statement = sql!(
         "INSERT INTO revenue_facts (tenant_id, account_id, payment_key, fact_id, kind, object_id, charge_id, occurred_at, day,
-            currency, amount_minor, balance_transaction_id, customer_id, automatic, metadata)
-         SELECT $1, $2, "
-        pg "r.key, r.id, r.kind, r.object, r.charge, r.at, r.day, r.currency, r.amount, r.booked, r.customer, r.automatic, r.metadata
+            currency, amount_minor, balance_transaction_id, customer_id, automatic, metadata) "
+        pg "SELECT $1, $2, r.key, r.id, r.kind, r.object, r.charge, r.at, r.day, r.currency, r.amount, r.booked, r.customer, r.automatic, r.metadata
             FROM json_to_recordset($3::json) AS r(key text, id text, kind text, object text, charge text, at bigint, day bigint,
-                currency text, amount bigint, booked text, customer text, automatic boolean, metadata text)"
-        lite "value->>'key', value->>'id', value->>'kind', value->>'object', value->>'charge', value->>'at', value->>'day',
-            value->>'currency', value->>'amount', value->>'booked', value->>'customer', value->>'automatic', value->>'metadata'
-            FROM jsonb_each($3)"
-        " WHERE true
-         ON CONFLICT (tenant_id, account_id, payment_key, fact_id) DO UPDATE SET
+                currency text, amount bigint, booked text, customer text, automatic boolean, metadata text) WHERE true"
+        lite "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (tenant_id, account_id, payment_key, fact_id) DO UPDATE SET
             kind = excluded.kind, object_id = excluded.object_id, charge_id = excluded.charge_id,
             occurred_at = excluded.occurred_at, day = excluded.day, currency = excluded.currency,
             amount_minor = excluded.amount_minor, balance_transaction_id = excluded.balance_transaction_id,
             customer_id = excluded.customer_id, automatic = excluded.automatic, metadata = excluded.metadata"
-    ))
-    .bind(tenant)
-    .bind(account)
-    .bind(json_rows(&rows)?)
-    .execute(tx)
-    .await?;
+    );
+    store::write_rows(tx, statement, whole, bound).await?;
     Ok(())
 }
 
@@ -168,27 +180,39 @@ pub(crate) async fn write_movements(
         return Ok(());
     }
     let rows: Vec<MovementRow<'_>> = movements.iter().map(MovementRow::of).collect();
-    q(sql!(
+    let bound = rows.iter().map(|row| {
+        [
+            Value::from(tenant),
+            account.into(),
+            row.id.into(),
+            row.category.into(),
+            row.at.into(),
+            row.available.into(),
+            row.day.into(),
+            row.currency.into(),
+            row.amount.into(),
+            row.fee.into(),
+            row.parts.into(),
+            row.net.into(),
+            row.source.map(str::to_owned).into(),
+            row.rate.map(str::to_owned).into(),
+        ]
+    });
+    let whole = || Ok(vec![tenant.into(), account.into(), json_rows(&rows)?.into()]);
+    let statement = sql!(
         "INSERT INTO revenue_balance_transactions (tenant_id, account_id, id, category, created_at, available_on, day, currency,
-            amount_minor, fee_minor, fee_parts_minor, net_minor, source_id, exchange_rate)
-         SELECT $1, $2, "
-        pg "r.id, r.category, r.at, r.available, r.day, r.currency, r.amount, r.fee, r.parts, r.net, r.source, r.rate
+            amount_minor, fee_minor, fee_parts_minor, net_minor, source_id, exchange_rate) "
+        pg "SELECT $1, $2, r.id, r.category, r.at, r.available, r.day, r.currency, r.amount, r.fee, r.parts, r.net, r.source, r.rate
             FROM json_to_recordset($3::json) AS r(id text, category text, at bigint, available bigint, day bigint, currency text,
-                amount bigint, fee bigint, parts bigint, net bigint, source text, rate text)"
-        lite "value->>'id', value->>'category', value->>'at', value->>'available', value->>'day', value->>'currency',
-            value->>'amount', value->>'fee', value->>'parts', value->>'net', value->>'source', value->>'rate' FROM jsonb_each($3)"
-        " WHERE true
-         ON CONFLICT (tenant_id, account_id, id) DO UPDATE SET
+                amount bigint, fee bigint, parts bigint, net bigint, source text, rate text) WHERE true"
+        lite "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (tenant_id, account_id, id) DO UPDATE SET
             category = excluded.category, created_at = excluded.created_at, available_on = excluded.available_on,
             day = excluded.day, currency = excluded.currency, amount_minor = excluded.amount_minor,
             fee_minor = excluded.fee_minor, fee_parts_minor = excluded.fee_parts_minor, net_minor = excluded.net_minor,
             source_id = excluded.source_id, exchange_rate = excluded.exchange_rate"
-    ))
-    .bind(tenant)
-    .bind(account)
-    .bind(json_rows(&rows)?)
-    .execute(tx)
-    .await?;
+    );
+    store::write_rows(tx, statement, whole, bound).await?;
     Ok(())
 }
 
