@@ -97,7 +97,7 @@ impl Absorber {
         for object in &objects {
             batch.settle(object);
         }
-        objects::write(tx, tenant, account, &batch.written, std::mem::take(&mut batch.bodies)).await?;
+        objects::write(tx, tenant, account, &batch.written, &batch.bodies).await?;
         objects::touch(tx, tenant, account, &batch.touched).await?;
         objects::count(tx, tenant, account, &batch.counts, self.base.now()).await?;
         self.ask_again(tx, scope, batch.contested).await?;

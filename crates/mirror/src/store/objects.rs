@@ -3,7 +3,7 @@
 use crate::{Interval, Version};
 use kit::{TenantId, Time};
 use serde::Serialize;
-use store::{Engine, Tx, json_rows, q, sql};
+use store::{Engine, Tx, Value, json_rows, q, sql};
 
 /// An object that is looked up, and until when anything was seen of it that the batch brings.
 #[derive(Serialize)]
@@ -98,33 +98,44 @@ pub(crate) async fn write(
     tenant: TenantId,
     account: &str,
     rows: &[Written<'_>],
-    bodies: Vec<u8>,
+    bodies: &[u8],
 ) -> store::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    let written = q(sql!(
-        "INSERT INTO mirror_objects (tenant_id, account_id, object_type, id, created_at, seen_begin, seen_end, deleted, contested, stub, body)
-         SELECT $1, $2, "
-        pg "r.kind, r.id, r.created, r.begin, r.end, r.deleted, r.contested, r.stub,
+    let body = |row: &Written<'_>| {
+        let bytes = bodies.get(row.at - 1..row.at - 1 + row.length).unwrap_or_default();
+        String::from_utf8_lossy(bytes).into_owned()
+    };
+    let bound = rows.iter().map(|row| {
+        [
+            Value::from(tenant),
+            account.into(),
+            row.kind.into(),
+            row.id.into(),
+            row.created.into(),
+            row.begin.into(),
+            row.end.into(),
+            row.deleted.into(),
+            row.contested.into(),
+            row.stub.into(),
+            body(row).into(),
+        ]
+    });
+    let whole = || Ok(vec![tenant.into(), account.into(), json_rows(rows)?.into(), bodies.to_vec().into()]);
+    let statement = sql!(
+        "INSERT INTO mirror_objects (tenant_id, account_id, object_type, id, created_at, seen_begin, seen_end, deleted, contested, stub, body) "
+        pg "SELECT $1, $2, r.kind, r.id, r.created, r.begin, r.end, r.deleted, r.contested, r.stub,
             convert_from(substr($4::bytea, r.at, r.length), 'UTF8')
             FROM json_to_recordset($3::json) AS r(kind text, id text, created bigint, begin bigint, \"end\" bigint,
-                deleted boolean, contested boolean, stub boolean, at int, length int)"
-        lite "value->>'kind', value->>'id', value->>'created', value->>'begin', value->>'end', value->>'deleted', value->>'contested',
-            value->>'stub', CAST(substr($4, value->>'at', value->>'length') AS TEXT)
-            FROM jsonb_each($3)"
-        " WHERE true
-         ON CONFLICT (tenant_id, account_id, object_type, id) DO UPDATE SET
+                deleted boolean, contested boolean, stub boolean, at int, length int) WHERE true"
+        lite "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (tenant_id, account_id, object_type, id) DO UPDATE SET
             created_at = coalesce(excluded.created_at, mirror_objects.created_at), seen_begin = excluded.seen_begin,
             seen_end = excluded.seen_end, deleted = excluded.deleted, contested = excluded.contested,
             stub = excluded.stub, body = excluded.body"
-    ))
-    .bind(tenant)
-    .bind(account)
-    .bind(json_rows(rows)?)
-    .bind(bodies)
-    .execute(tx)
-    .await?;
+    );
+    let written = store::write_rows(tx, statement, whole, bound).await?;
     expect_all(written, rows.len())
 }
 
