@@ -104,8 +104,8 @@ fn build(root: &Path) -> Result<PathBuf> {
     build.stderr(Stdio::inherit());
     let told = process::read(&mut build)?;
     let messages = told.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let programs = messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from));
-    programs.last().context("cargo built no program `bursar-fuzz`")
+    let mut programs = messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from));
+    programs.next_back().context("cargo built no program `bursar-fuzz`")
 }
 
 /// Stands before rustc while the targets are built, if this program was started for that.

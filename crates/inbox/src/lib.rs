@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`event`] what is kept of an event, [`door`] the way from a delivery to its acknowledgement
 //! and `arrivals` where it waits on SQLite, [`sink`] and [`processor`] the way from there to its effect, [`retry`] and [`pace`] the rules of that way,
-//! [`source`] who may knock, [`liveness`] whether Stripe does, [`inbox`] what other crates call, [`error`], and for people and programs `api` and
+//! [`source`] who may knock, [`mod@liveness`] whether Stripe does, [`inbox`] what other crates call, [`error`], and for people and programs `api` and
 //! `pages`. The SQL is in `store`.
 //!
 //! The inbox never calls Stripe and never decides what an event means: see its README.
