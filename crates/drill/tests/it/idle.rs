@@ -11,12 +11,14 @@ one_after_another!(
 );
 
 async fn an_idle_connection_costs_under_three_thousand_reads_in_thirty_days(stage: Stage) {
+    // What costs reads is the same on both engines, and a month of jobs takes PostgreSQL minutes: a week stands for it there.
+    let days = if stage.store.engine() == store::Engine::Sqlite { 30 } else { 7 };
     let (place, _folder) = place(stage).await;
-    let idle = idle(place, 30).await.unwrap();
+    let idle = idle(place, days).await.unwrap();
     eprintln!("{idle:?}");
-    assert!(idle.reads < 3_000, "{idle:?}");
+    assert!(idle.reads * 30 < 3_000 * u64::from(days), "{idle:?}");
     // It was looked: each quarter of an hour, and more seldom for what no event tells.
-    assert!(idle.reads_by_call["GET /v1/events"] >= 30 * 96, "{idle:?}");
+    assert!(idle.reads_by_call["GET /v1/events"] >= u64::from(days) * 96, "{idle:?}");
     assert!(idle.reads_by_call.len() > 1, "{idle:?}");
 }
 

@@ -316,6 +316,7 @@ async fn a_silence_is_told_once_and_its_end_once(stage: Stage) {
 async fn what_has_no_effect_yet_is_told_by_kind(stage: Stage) {
     let world = world(stage).await;
     deliver(&world, ids(0..2)).await;
+    world.inbox.settle().await.unwrap();
     let mut tx = world.stage.store.read(TEST).await.unwrap();
     let found = world.inbox.unfinished(&mut tx, &world.connection.id).await.unwrap();
     drop(tx);

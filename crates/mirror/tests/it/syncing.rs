@@ -64,6 +64,8 @@ async fn a_sync_goes_on_at_the_page_where_it_stopped(stage: Stage) {
     drop(working);
     world.stripe.go_away().await;
     wait_for("the job to be given back", async || {
+        // Calls wait for the breaker, whose time does not pass by itself here.
+        world.pass(5);
         let mut tx = world.stage.store.read(TENANT).await.unwrap();
         let jobs = platform::job::counts(&mut tx).await.unwrap();
         (jobs.running == 0).then_some(())
