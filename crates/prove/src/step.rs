@@ -407,7 +407,7 @@ mod tests {
         let mut names: Vec<String> = steps.iter().map(|step| name_of(&step.action)).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), 26, "{names:?}");
+        assert_eq!(names.len(), 28, "{names:?}");
     }
 
     fn name_of(action: &Action) -> String {
