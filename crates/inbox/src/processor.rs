@@ -193,9 +193,10 @@ impl Processor {
         for (tenant, arrived) in &batch.tenants {
             match self.bring_in(*tenant, arrived).await {
                 Ok(()) => {}
-                Err(Failure::Store(error)) => return Err(error),
-                // Somewhere in it is an event at fault: all are stored as they are, and the usual way finds which.
-                Err(Failure::Refused { .. }) => {
+                Err(Failure::Store(error)) if error.can_retry() => return Err(error),
+                // Somewhere in it is an event at fault: all are stored as they are, and the usual way finds which, so that
+                // neither its neighbours nor other tenants wait for it.
+                Err(Failure::Store(_) | Failure::Refused { .. }) => {
                     let rows: Vec<NewRow<'_>> = arrived.iter().map(Arrival::row).collect();
                     let mut tx = self.inbox.inner.base.store.begin(*tenant).await?;
                     store::insert(&mut tx, &rows).await?;
